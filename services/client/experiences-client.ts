@@ -1,0 +1,74 @@
+import { contract } from '../contract/contract.js';
+import { newUuid } from '../domain/new-uuid.js';
+import { type Channel, callUnary } from './call.js';
+import { fromWireExperience } from './from-wire.js';
+import { PAGE_SIZE, pages } from './pages.js';
+import type { Experience } from './types.js';
+
+const methods = contract.ExperienceService.service;
+
+/** Experiences: the single uses of a feature. */
+export class ExperiencesOfTypeClient {
+  readonly #channel: Channel;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** Creates an experience before its first call; an id that exists with this type answers that experience. */
+  async create(experience: {
+    readonly experienceType: string;
+    /** Absent: the current version. */
+    readonly experienceVersion?: number;
+    /** A UUID of your own. Absent: one is made here, so that retries meet the same experience. */
+    readonly experienceId?: string;
+    readonly userId?: string;
+    readonly properties?: Readonly<Record<string, string>>;
+  }): Promise<{
+    readonly experience: Experience;
+    readonly alreadyExisted: boolean;
+    readonly idReplaced: boolean;
+  }> {
+    const request = { ...experience, experienceId: experience.experienceId ?? newUuid() };
+    const answer = await callUnary(this.#channel, methods.CreateExperience, request);
+    return {
+      experience: fromWireExperience(answer.experience),
+      alreadyExisted: answer.alreadyExisted,
+      idReplaced: answer.experienceIdReplaced,
+    };
+  }
+
+  async get(experienceId: string, options: { readonly showDeleted?: boolean } = {}): Promise<Experience> {
+    const answer = await callUnary(this.#channel, methods.GetExperience, { experienceId, ...options });
+    return fromWireExperience(answer.experience);
+  }
+
+  /** Newest first, read page by page. */
+  list(
+    filter: {
+      readonly experienceType?: string;
+      readonly experienceVersion?: number;
+      readonly showDeleted?: boolean;
+    } = {},
+  ): AsyncGenerator<Experience, void, undefined> {
+    return pages(async (pageToken) => {
+      const request = { ...filter, pageSize: PAGE_SIZE, pageToken };
+      const answer = await callUnary(this.#channel, methods.ListExperiences, request);
+      return { items: answer.experiences.map(fromWireExperience), nextPageToken: answer.nextPageToken };
+    });
+  }
+
+  async updateProperties(
+    experienceId: string,
+    change: { readonly set?: Readonly<Record<string, string>>; readonly remove?: readonly string[] },
+  ): Promise<Experience> {
+    const request = { experienceId, set: { ...change.set }, remove: [...(change.remove ?? [])] };
+    const answer = await callUnary(this.#channel, methods.UpdateExperienceProperties, request);
+    return fromWireExperience(answer.experience);
+  }
+
+  async delete(experienceId: string): Promise<Experience> {
+    const answer = await callUnary(this.#channel, methods.DeleteExperience, { experienceId });
+    return fromWireExperience(answer.experience);
+  }
+}

@@ -1,0 +1,74 @@
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type ErrorMessageName, errorMessageType } from '../contract/contract.js';
+
+/** What the service answered instead of a result, or that it could not be reached. */
+export class ExperiencesError extends Error {
+  override readonly name = 'ExperiencesError';
+  /** gRPC's status name, e.g. `NOT_FOUND`; `UNAVAILABLE` also when nothing listens at the address. */
+  readonly code: string;
+  /** The service's reason, e.g. `EXPERIENCE_TYPE_NOT_FOUND`; undefined: the answer is not the service's own. */
+  readonly reason: string | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The bad fields of an INVALID_ARGUMENT. */
+  readonly violations: readonly { readonly field: string; readonly description: string }[];
+  /** After how long the same call may succeed. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, fields: Omit<ExperiencesErrorFields, 'message'>, cause?: unknown) {
+    super(message, { cause });
+    this.code = fields.code;
+    this.reason = fields.reason;
+    this.metadata = fields.metadata;
+    this.violations = fields.violations;
+    this.retryAfterMs = fields.retryAfterMs;
+  }
+}
+
+type ExperiencesErrorFields = Pick<
+  ExperiencesError,
+  'message' | 'code' | 'reason' | 'metadata' | 'violations' | 'retryAfterMs'
+>;
+
+/** Errors that are not a gRPC status come back as they are. */
+export function fromServiceError(error: unknown): unknown {
+  if (!isServiceError(error)) return error;
+  const details = new Map<string, unknown>();
+  for (const { type_url, value } of statusDetails(error)) {
+    const name = DETAIL_NAMES.find((candidate) => type_url === `type.googleapis.com/google.rpc.${candidate}`);
+    if (name !== undefined) details.set(name, errorMessageType(name).deserialize(value));
+  }
+  const info = details.get('ErrorInfo') as { reason: string; metadata: Record<string, string> } | undefined;
+  const bad = details.get('BadRequest') as { fieldViolations: ExperiencesError['violations'] } | undefined;
+  const retry = details.get('RetryInfo') as
+    | { retryDelay: { seconds: string; nanos: number } | null }
+    | undefined;
+  const delay = retry?.retryDelay ?? undefined;
+  return new ExperiencesError(
+    error.details,
+    {
+      code: status[error.code] ?? 'UNKNOWN',
+      reason: info?.reason,
+      metadata: info?.metadata ?? {},
+      violations: (bad?.fieldViolations ?? []).map(({ field, description }) => ({ field, description })),
+      retryAfterMs:
+        delay === undefined ? undefined : Number(delay.seconds) * 1_000 + Math.round(delay.nanos / 1e6),
+    },
+    error,
+  );
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
+}
+
+function statusDetails(error: ServiceError): readonly { type_url: string; value: Buffer }[] {
+  const metadata = error.metadata instanceof Metadata ? error.metadata : new Metadata();
+  const [encoded] = metadata.get('grpc-status-details-bin');
+  if (!Buffer.isBuffer(encoded)) return [];
+  const decoded = errorMessageType('Status').deserialize(encoded) as {
+    details?: { type_url: string; value: Buffer }[];
+  };
+  return decoded.details ?? [];
+}
+
+const DETAIL_NAMES = ['ErrorInfo', 'BadRequest', 'RetryInfo'] as const satisfies readonly ErrorMessageName[];

@@ -1,0 +1,202 @@
+import type { Cost__Output } from '../contract/generated/experiences/v1/Cost.js';
+import type { Experience__Output } from '../contract/generated/experiences/v1/Experience.js';
+import type { ExperienceRun__Output } from '../contract/generated/experiences/v1/ExperienceRun.js';
+import type { ExperienceTotals__Output } from '../contract/generated/experiences/v1/ExperienceTotals.js';
+import type { ExperienceType__Output } from '../contract/generated/experiences/v1/ExperienceType.js';
+import type { Price__Output } from '../contract/generated/experiences/v1/Price.js';
+import type { Rate__Output } from '../contract/generated/experiences/v1/Rate.js';
+import type { RecordUsageResponse__Output } from '../contract/generated/experiences/v1/RecordUsageResponse.js';
+import type { UnitCount__Output } from '../contract/generated/experiences/v1/UnitCount.js';
+import type { UnpricedUnits__Output } from '../contract/generated/experiences/v1/UnpricedUnits.js';
+import type { UsageEvent__Output } from '../contract/generated/experiences/v1/UsageEvent.js';
+import type { Timestamp__Output } from '../contract/generated/google/protobuf/Timestamp.js';
+import type {
+  Cost,
+  Experience,
+  ExperienceRun,
+  ExperienceTotals,
+  ExperienceType,
+  Price,
+  Rate,
+  RecordedUsage,
+  RunState,
+  Units,
+  UnpricedUnits,
+  UsageEvent,
+  UsageOutcome,
+} from './types.js';
+
+/** The contract's messages as the client answers them. A message that the contract promises and that is missing throws. */
+
+export function fromWireType(wire: ExperienceType__Output | null): ExperienceType {
+  const type = promised(wire);
+  return {
+    name: type.name,
+    description: type.description,
+    currentVersion: type.currentVersion,
+    workflowType: type.workflowType || undefined,
+    taskQueue: type.taskQueue || undefined,
+    etag: type.etag,
+    createTime: promised(fromWireTime(type.createTime)),
+    updateTime: promised(fromWireTime(type.updateTime)),
+    deleteTime: fromWireTime(type.deleteTime),
+  };
+}
+
+export function fromWireExperience(wire: Experience__Output | null): Experience {
+  const experience = promised(wire);
+  return {
+    experienceId: experience.experienceId,
+    experienceType: experience.experienceType || undefined,
+    experienceVersion: experience.experienceVersion || undefined,
+    userId: experience.userId || undefined,
+    properties: { ...experience.properties },
+    totals: fromWireTotals(experience.totals),
+    createTime: promised(fromWireTime(experience.createTime)),
+    deleteTime: fromWireTime(experience.deleteTime),
+  };
+}
+
+export function fromWireTotals(wire: ExperienceTotals__Output | null): ExperienceTotals {
+  const totals = promised(wire);
+  return {
+    eventCount: BigInt(totals.eventCount),
+    cost: fromWireCost(totals.cost),
+    usefulCost: totals.usefulCost,
+    wastedCost: totals.wastedCost,
+    unpricedEventCount: BigInt(totals.unpricedEventCount),
+    units: fromWireUnits(totals.units),
+    firstEventTime: fromWireTime(totals.firstEventTime),
+    lastEventTime: fromWireTime(totals.lastEventTime),
+  };
+}
+
+export function fromWireRecorded(wire: RecordUsageResponse__Output): RecordedUsage {
+  return {
+    event: fromWireEvent(promised(wire.event)),
+    duplicate: wire.duplicate,
+    experienceCreated: wire.experienceCreated,
+    experienceIdReplaced: wire.experienceIdReplaced,
+    warnings: wire.warnings.map(({ code, message }) => ({
+      code: code.replace('RECORD_WARNING_CODE_', ''),
+      message,
+    })),
+  };
+}
+
+export function fromWireEvent(event: UsageEvent__Output): UsageEvent {
+  return {
+    eventId: event.eventId,
+    experienceId: event.experienceId || undefined,
+    experienceType: event.experienceType || undefined,
+    experienceVersion: event.experienceVersion || undefined,
+    userId: event.userId || undefined,
+    requestTags: [...event.requestTags],
+    provider: event.provider,
+    model: event.model,
+    requestedModel: event.requestedModel || undefined,
+    units: fromWireUnits(event.units),
+    outcome: event.outcome.replace('USAGE_OUTCOME_', '') as UsageOutcome,
+    cost: fromWireCost(event.cost),
+    priceId: event.priceId || undefined,
+    unpricedUnits: event.unpricedUnits.map(fromWireUnpriced),
+    useful: event.useful,
+    eventTime: promised(fromWireTime(event.eventTime)),
+    recordTime: promised(fromWireTime(event.recordTime)),
+    operationKey: event.operationKey || undefined,
+    step: event.step || undefined,
+    latencyMs: Number(event.latencyMs) || undefined,
+    timeToFirstTokenMs: Number(event.timeToFirstTokenMs) || undefined,
+    httpStatusCode: event.httpStatusCode || undefined,
+    providerRequestId: event.providerRequestId || undefined,
+    providerResponseId: event.providerResponseId || undefined,
+    properties: { ...event.properties },
+    workflowSource: event.workflowSource === null ? undefined : { ...event.workflowSource },
+  };
+}
+
+export function fromWireUnpriced(wire: UnpricedUnits__Output): UnpricedUnits {
+  return {
+    kind: wire.kind,
+    input: BigInt(wire.input),
+    output: BigInt(wire.output),
+    reason: wire.reason.replace('UNPRICED_REASON_', ''),
+  };
+}
+
+export function fromWireCost(wire: Cost__Output | null): Cost {
+  const { input, output, total, currencyCode } = promised(wire);
+  return { input, output, total, currencyCode };
+}
+
+export function fromWireRun(wire: ExperienceRun__Output | null): ExperienceRun {
+  const run = promised(wire);
+  return {
+    experienceId: run.experienceId,
+    experienceType: run.experienceType,
+    experienceVersion: run.experienceVersion,
+    workflowType: run.workflowType,
+    workflowId: run.workflowId,
+    runId: run.runId,
+    state: run.state.replace('RUN_STATE_', '') as RunState,
+    progress: run.progress === null ? undefined : { ...run.progress },
+    totals: fromWireTotals(run.totals),
+    startTime: promised(fromWireTime(run.startTime)),
+    endTime: fromWireTime(run.endTime),
+    result: run.resultJson === '' ? undefined : (JSON.parse(run.resultJson) as unknown),
+    failure: run.failure === null ? undefined : { type: run.failure.type, message: run.failure.message },
+  };
+}
+
+export function fromWirePrice(wire: Price__Output | null): Price {
+  const price = promised(wire);
+  return {
+    priceId: price.priceId,
+    source: price.source === 'PRICE_SOURCE_CATALOGUE' ? 'CATALOGUE' : 'APPLICATION',
+    provider: price.provider,
+    model: price.model,
+    rates: Object.fromEntries(
+      Object.entries(price.rates).map(([kind, { input, output }]) => [
+        kind,
+        {
+          ...(input === null ? {} : { input: fromWireRate(input) }),
+          ...(output === null ? {} : { output: fromWireRate(output) }),
+        },
+      ]),
+    ),
+    effectiveTime: fromWireTime(price.effectiveTime),
+    retired: price.retired,
+    createTime: promised(fromWireTime(price.createTime)),
+    sourceNote: price.sourceNote || undefined,
+    currencyCode: price.currencyCode,
+  };
+}
+
+export function fromWireTime(wire: Timestamp__Output | null): Date | undefined {
+  return wire === null ? undefined : new Date(Number(wire.seconds) * 1_000 + Math.floor(wire.nanos / 1e6));
+}
+
+function fromWireRate(wire: Rate__Output): Rate {
+  return {
+    base: wire.base,
+    tiers: wire.tiers.map(({ inputUnitsAbove, price }) => ({
+      inputUnitsAbove: BigInt(inputUnitsAbove),
+      price,
+    })),
+    ...(wire.inheritedFrom === '' ? {} : { inheritedFrom: wire.inheritedFrom }),
+  };
+}
+
+function fromWireUnits(wire: Readonly<Record<string, UnitCount__Output>>): Units {
+  return Object.fromEntries(
+    Object.entries(wire)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([kind, { input, output }]) => [kind, { input: BigInt(input), output: BigInt(output) }]),
+  );
+}
+
+function promised<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined)
+    throw new Error('the service left out what the contract promises');
+  return value;
+}

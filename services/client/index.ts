@@ -1,0 +1,5 @@
+/** The client of the Experiences service, for other services. */
+export { attributionMetadata } from './attribution-metadata.js';
+export { type ClientOptions, ExperiencesClient } from './client.js';
+export { ExperiencesError } from './experiences-error.js';
+export type * from './types.js';

@@ -1,0 +1,97 @@
+import { contract } from '../contract/contract.js';
+import { newUuid } from '../domain/new-uuid.js';
+import { type Channel, callUnary } from './call.js';
+import { fromWireTime, fromWireType } from './from-wire.js';
+import { PAGE_SIZE, pages } from './pages.js';
+import type { ExperienceType, ExperienceTypeVersion } from './types.js';
+
+const methods = contract.ExperienceTypeService.service;
+
+/** Experience types: the features whose uses are measured. */
+export class TypesClient {
+  readonly #channel: Channel;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** The existing type if it has the same content. */
+  async create(type: {
+    readonly name: string;
+    readonly description: string;
+    /** The Temporal workflow that runs it. Absent: it is recorded only. */
+    readonly workflowType?: string;
+    readonly taskQueue?: string;
+  }): Promise<{ readonly type: ExperienceType; readonly alreadyExisted: boolean }> {
+    const answer = await callUnary(this.#channel, methods.CreateExperienceType, type);
+    return { type: fromWireType(answer.experienceType), alreadyExisted: answer.alreadyExisted };
+  }
+
+  async get(name: string, options: { readonly showDeleted?: boolean } = {}): Promise<ExperienceType> {
+    const answer = await callUnary(this.#channel, methods.GetExperienceType, { name, ...options });
+    return fromWireType(answer.experienceType);
+  }
+
+  /** All types in the order of names, read page by page. */
+  list(options: { readonly showDeleted?: boolean } = {}): AsyncGenerator<ExperienceType, void, undefined> {
+    return pages(async (pageToken) => {
+      const request = { ...options, pageSize: PAGE_SIZE, pageToken };
+      const answer = await callUnary(this.#channel, methods.ListExperienceTypes, request);
+      return { items: answer.experienceTypes.map(fromWireType), nextPageToken: answer.nextPageToken };
+    });
+  }
+
+  /** Changes the fields that are given; an empty text takes a workflow or task queue away. */
+  async update(
+    name: string,
+    change: {
+      readonly description?: string;
+      readonly workflowType?: string;
+      readonly taskQueue?: string;
+      readonly etag?: string;
+    },
+  ): Promise<ExperienceType> {
+    const paths = [
+      ...(change.description === undefined ? [] : ['description']),
+      ...(change.workflowType === undefined ? [] : ['workflow_type']),
+      ...(change.taskQueue === undefined ? [] : ['task_queue']),
+    ];
+    const request = { name, ...change, updateMask: { paths } };
+    const options = { repeatable: change.etag === undefined };
+    const answer = await callUnary(this.#channel, methods.UpdateExperienceType, request, options);
+    return fromWireType(answer.experienceType);
+  }
+
+  async delete(name: string, options: { readonly etag?: string } = {}): Promise<ExperienceType> {
+    const answer = await callUnary(this.#channel, methods.DeleteExperienceType, { name, ...options });
+    return fromWireType(answer.experienceType);
+  }
+
+  async undelete(name: string): Promise<ExperienceType> {
+    const answer = await callUnary(this.#channel, methods.UndeleteExperienceType, { name });
+    return fromWireType(answer.experienceType);
+  }
+
+  /** Raises the version by one, once for each call of this method. */
+  async incrementVersion(
+    name: string,
+    options: { readonly etag?: string; readonly requestId?: string } = {},
+  ): Promise<{ readonly type: ExperienceType; readonly version: number }> {
+    const request = { name, ...options, requestId: options.requestId ?? newUuid() };
+    const answer = await callUnary(this.#channel, methods.IncrementExperienceTypeVersion, request);
+    return { type: fromWireType(answer.experienceType), version: answer.version };
+  }
+
+  /** Newest first, read page by page. */
+  versions(name: string): AsyncGenerator<ExperienceTypeVersion, void, undefined> {
+    return pages(async (pageToken) => {
+      const request = { name, pageSize: PAGE_SIZE, pageToken };
+      const answer = await callUnary(this.#channel, methods.ListExperienceTypeVersions, request);
+      const items = answer.versions.map(({ version, createTime }) => ({
+        version,
+        createTime: fromWireTime(createTime) ?? new Date(0),
+      }));
+      return { items, nextPageToken: answer.nextPageToken };
+    });
+  }
+}

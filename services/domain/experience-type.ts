@@ -1,0 +1,41 @@
+/** A feature whose uses are measured. Its name is its identity in the application and never changes. */
+export interface ExperienceType {
+  readonly name: string;
+  readonly description: string;
+  readonly currentVersion: number;
+  /** The Temporal workflow that runs it; undefined: it can be recorded, not started. */
+  readonly workflowType: string | undefined;
+  /** undefined: the service's default queue. */
+  readonly taskQueue: string | undefined;
+  /** Raised by every change; the etag is made of it. */
+  readonly revision: number;
+  readonly createTime: Date;
+  readonly updateTime: Date;
+  readonly deleteTime: Date | undefined;
+}
+
+export interface ExperienceTypeVersion {
+  readonly version: number;
+  readonly createTime: Date;
+}
+
+/** What a caller says of a type. */
+export interface ExperienceTypeContent {
+  readonly description: string;
+  readonly workflowType: string | undefined;
+  readonly taskQueue: string | undefined;
+}
+
+/** The opaque text that stands for a type's revision; quoted, as HTTP's entity tags are (RFC 9110, section 8.8.3). */
+export function etagOf(type: Pick<ExperienceType, 'revision'>): string {
+  return `"${type.revision}"`;
+}
+
+/** Versions are whole numbers from 1, raised only on request, each by one. */
+export function hasVersion(type: ExperienceType, version: number): boolean {
+  return version >= 1 && version <= type.currentVersion;
+}
+
+export function sameContent(a: ExperienceTypeContent, b: ExperienceTypeContent): boolean {
+  return a.description === b.description && a.workflowType === b.workflowType && a.taskQueue === b.taskQueue;
+}

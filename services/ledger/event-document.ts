@@ -1,0 +1,147 @@
+import { Binary } from 'mongodb';
+import { addMoney } from '../domain/money.js';
+import { unitKind } from '../domain/units.js';
+import type {
+  RecordWarning,
+  UnpricedReason,
+  UsageEvent,
+  UsageOutcome,
+  WorkflowSource,
+} from '../domain/usage.js';
+import { isCanonicalUuid } from '../domain/uuid.js';
+import type { EventDocument, EventKey, WorkflowSourceFields } from './documents.js';
+import { fromLabels, toLabels } from './labels.js';
+import { fromDecimal, toDecimal } from './money-decimal.js';
+import { fromBinary, toBinary } from './store.js';
+
+/** A canonical UUID is kept as 16 bytes; any other id as the text it is. */
+export function toEventKey(application: string, eventId: string): EventKey {
+  return { a: application, e: isCanonicalUuid(eventId) ? toBinary(eventId) : eventId };
+}
+
+export function toEventDocument(
+  application: string,
+  event: UsageEvent,
+  contentHash: Uint8Array,
+): EventDocument {
+  return {
+    _id: toEventKey(application, event.eventId),
+    h: new Binary(contentHash),
+    r: event.recordTime,
+    q: event.eventTime,
+    ...(event.experienceId === undefined ? {} : { x: toBinary(event.experienceId) }),
+    t: event.experienceType,
+    v: event.experienceVersion,
+    p: event.provider,
+    m: event.model,
+    un: [...event.units].map(([k, { input, output }]) => ({ k, i: input, o: output })),
+    oc: event.outcome,
+    ci: toDecimal(event.cost.input),
+    co: toDecimal(event.cost.output),
+    ...(event.useful ? { us: true as const } : {}),
+    ...(event.experienceCreated ? { cr: true as const } : {}),
+    ...(event.experienceIdReplaced ? { rp: true as const } : {}),
+    ...present({
+      rm: event.requestedModel,
+      pr: event.priceId === undefined ? undefined : toBinary(event.priceId),
+      up:
+        event.unpriced.length === 0
+          ? undefined
+          : event.unpriced.map(({ kind, input, output, reason }) => ({
+              k: kind,
+              i: input,
+              o: output,
+              w: reason,
+            })),
+      op: event.operationKey,
+      st: event.step,
+      lt: event.latencyMs,
+      ft: event.timeToFirstTokenMs,
+      hs: event.httpStatusCode,
+      pq: event.providerRequestId,
+      ps: event.providerResponseId,
+      lb: toLabels(event.properties),
+      ui: event.userId,
+      tg: event.requestTags.length === 0 ? undefined : [...event.requestTags],
+      wf: event.workflowSource === undefined ? undefined : toWorkflowSourceFields(event.workflowSource),
+      wa: event.warnings.length === 0 ? undefined : [...event.warnings],
+    }),
+  };
+}
+
+export function fromEventDocument(document: EventDocument): UsageEvent {
+  const input = fromDecimal(document.ci);
+  const output = fromDecimal(document.co);
+  return {
+    eventId: typeof document._id.e === 'string' ? document._id.e : fromBinary(document._id.e),
+    experienceId: document.x === undefined ? undefined : fromBinary(document.x),
+    experienceType: document.t,
+    experienceVersion: document.v,
+    userId: document.ui,
+    requestTags: document.tg ?? [],
+    provider: document.p,
+    model: document.m,
+    requestedModel: document.rm,
+    units: new Map(document.un.map(({ k, i, o }) => [unitKind(k), { input: BigInt(i), output: BigInt(o) }])),
+    outcome: document.oc as UsageOutcome, // Written by toEventDocument only.
+    operationKey: document.op,
+    step: document.st,
+    latencyMs: document.lt,
+    timeToFirstTokenMs: document.ft,
+    httpStatusCode: document.hs,
+    providerRequestId: document.pq,
+    providerResponseId: document.ps,
+    properties: fromLabels(document.lb),
+    workflowSource: document.wf === undefined ? undefined : fromWorkflowSourceFields(document.wf),
+    eventTime: document.q,
+    recordTime: document.r,
+    cost: { input, output, total: addMoney(input, output) },
+    priceId: document.pr === undefined ? undefined : fromBinary(document.pr),
+    unpriced: (document.up ?? []).map(({ k, i, o, w }) => ({
+      kind: unitKind(k),
+      input: BigInt(i),
+      output: BigInt(o),
+      reason: w as UnpricedReason, // Written by toEventDocument only.
+    })),
+    useful: document.us === true,
+    experienceCreated: document.cr === true,
+    experienceIdReplaced: document.rp === true,
+    warnings: (document.wa ?? []) as RecordWarning[], // Written by toEventDocument only.
+  };
+}
+
+function toWorkflowSourceFields(source: WorkflowSource): WorkflowSourceFields {
+  return {
+    ns: source.namespace,
+    w: source.workflowId,
+    r: source.runId,
+    wt: source.workflowType,
+    ai: source.activityId,
+    at: source.activityType,
+    n: source.attempt,
+    tq: source.taskQueue,
+    lo: source.isLocal,
+    id: source.workerIdentity,
+  };
+}
+
+function fromWorkflowSourceFields(fields: WorkflowSourceFields): WorkflowSource {
+  return {
+    namespace: fields.ns,
+    workflowId: fields.w,
+    runId: fields.r,
+    workflowType: fields.wt,
+    activityId: fields.ai,
+    activityType: fields.at,
+    attempt: fields.n,
+    taskQueue: fields.tq,
+    isLocal: fields.lo,
+    workerIdentity: fields.id,
+  };
+}
+
+/** The same object without fields that are undefined, and typed so. */
+function present<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

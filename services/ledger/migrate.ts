@@ -1,0 +1,151 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Binary, MongoServerError } from 'mongodb';
+import type { Price } from '../pricing/price.js';
+import { toPriceDocument } from './price-document.js';
+import type { Store } from './store.js';
+
+/**
+ * Brings the database to the schema of this code: collections (a transaction cannot make them everywhere), indexes, the
+ * default application and the catalogue of prices. Safe to run twice and from several processes at once: one holds a
+ * lease, the others wait and find the work done. Nothing is written when all is there, so that a service without the
+ * right to create indexes can start.
+ */
+export async function migrate(
+  store: Store,
+  catalogue: readonly Price[],
+  applications: readonly string[],
+): Promise<void> {
+  const catalogueHash = hashOf(catalogue);
+  if (await isUpToDate(store, catalogueHash, applications)) return;
+  const owner = randomUUID();
+  await takeLease(store, owner);
+  try {
+    if (await isUpToDate(store, catalogueHash, applications)) return;
+    await createCollections(store);
+    await createIndexes(store);
+    await seedCatalogue(store, catalogue, catalogueHash);
+    for (const application of applications) {
+      await store.applications.updateOne({ _id: application }, { $setOnInsert: { r: 1 } }, { upsert: true });
+    }
+    await store.schema.updateOne(
+      { _id: 'page-token-key' },
+      { $setOnInsert: { k: new Binary(randomBytes(32)) } },
+      { upsert: true },
+    );
+    await store.schema.updateOne({ _id: 'version' }, { $set: { v: SCHEMA_VERSION } }, { upsert: true });
+  } finally {
+    await store.schema.deleteOne({ _id: 'lease', owner });
+  }
+}
+
+/** Raised by every change of collections or indexes. */
+export const SCHEMA_VERSION = 1;
+
+async function isUpToDate(
+  store: Store,
+  catalogueHash: string,
+  applications: readonly string[],
+): Promise<boolean> {
+  const version = await store.schema.findOne({ _id: 'version' });
+  if ((version?.v ?? 0) < SCHEMA_VERSION) return false;
+  const catalogue = await store.schema.findOne({ _id: 'catalogue' });
+  if (catalogue?.h !== catalogueHash) return false;
+  const found = await store.applications.countDocuments({ _id: { $in: [...applications] } });
+  return found === new Set(applications).size;
+}
+
+async function createCollections(store: Store): Promise<void> {
+  const wanted = ['applications', 'experience_types', 'experiences', 'events', 'prices', 'schema'];
+  const present = new Set(
+    (await store.db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name),
+  );
+  for (const name of wanted.filter((candidate) => !present.has(candidate))) {
+    await store.db.createCollection(name).catch(ignoreCode(NAMESPACE_EXISTS));
+  }
+}
+
+async function createIndexes(store: Store): Promise<void> {
+  await store.events.createIndexes([
+    {
+      key: { '_id.a': 1, x: 1, r: 1, _id: 1 },
+      name: 'by_experience',
+      partialFilterExpression: { x: { $exists: true } },
+    },
+    {
+      key: { '_id.a': 1, op: 1 },
+      name: 'useful_by_operation',
+      partialFilterExpression: { op: { $exists: true }, us: true },
+    },
+  ]);
+  await store.experiences.createIndexes([
+    { key: { '_id.a': 1, c: -1, _id: -1 }, name: 'by_time' },
+    { key: { '_id.a': 1, t: 1, v: 1, c: -1, _id: -1 }, name: 'by_type_version' },
+    { key: { '_id.a': 1, t: 1, c: -1, _id: -1 }, name: 'by_type' },
+  ]);
+  await store.prices.createIndexes([
+    { key: { '_id.a': 1, p: 1, ml: 1, q: 1, c: 1, _id: 1 }, name: 'by_model' },
+  ]);
+}
+
+/** Rows are only ever added: an event may keep the id of any price that once was in force. */
+async function seedCatalogue(
+  store: Store,
+  catalogue: readonly Price[],
+  catalogueHash: string,
+): Promise<void> {
+  const documents = catalogue.map((price) => toPriceDocument('', price));
+  for (let start = 0; start < documents.length; start += SEED_CHUNK) {
+    await store.prices.bulkWrite(
+      documents.slice(start, start + SEED_CHUNK).map((document) => ({
+        updateOne: { filter: { _id: document._id }, update: { $setOnInsert: document }, upsert: true },
+      })),
+      { ordered: false },
+    );
+  }
+  await store.schema.updateOne(
+    { _id: 'catalogue' },
+    { $set: { h: catalogueHash }, $inc: { v: 1 } },
+    { upsert: true },
+  );
+}
+
+async function takeLease(store: Store, owner: string): Promise<void> {
+  const giveUp = Date.now() + LEASE_WAIT_MS;
+  while (Date.now() < giveUp) {
+    const until = new Date(Date.now() + LEASE_MS);
+    try {
+      await store.schema.updateOne(
+        { _id: 'lease', until: { $lt: new Date() } },
+        { $set: { owner, until } },
+        { upsert: true },
+      );
+      return;
+    } catch (error) {
+      if (!(error instanceof MongoServerError && error.code === DUPLICATE_KEY)) throw error;
+      await sleep(LEASE_POLL_MS); // Another process migrates.
+    }
+  }
+  throw new Error(
+    `another process has been migrating the database for more than ${LEASE_WAIT_MS / 1_000} seconds`,
+  );
+}
+
+function hashOf(catalogue: readonly Price[]): string {
+  const hash = createHash('sha256');
+  for (const { id } of catalogue) hash.update(id);
+  return hash.digest('hex');
+}
+
+function ignoreCode(code: number): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof MongoServerError && error.code === code)) throw error;
+  };
+}
+
+const SEED_CHUNK = 500;
+const LEASE_MS = 60_000;
+const LEASE_WAIT_MS = 90_000;
+const LEASE_POLL_MS = 100;
+const DUPLICATE_KEY = 11_000;
+const NAMESPACE_EXISTS = 48;

@@ -1,0 +1,337 @@
+import { ADOPTED_EVENTS_MAX, type Experience } from '../domain/experience.js';
+import { type ExperienceType, hasVersion } from '../domain/experience-type.js';
+import { Fault, invalidFields } from '../domain/fault.js';
+import { formatMoney, wholeMoney } from '../domain/money.js';
+import type { RecordWarning, UsageEvent } from '../domain/usage.js';
+import { isUseful, supersedes } from '../domain/useful.js';
+import { parseUuid, type Uuid } from '../domain/uuid.js';
+import { costOfUnits } from '../pricing/cost-of-units.js';
+import type { ApplicationState } from './application-state.js';
+import type { Entry, EventEntry, ExperienceEntry, Outcome } from './entry.js';
+
+/**
+ * Decides, without touching the store, what a batch of entries does: which events are new, to which experiences they go,
+ * what they cost, which earlier events of their operations become wasted. It sees one snapshot of the store, and the
+ * entries before an entry in the batch count as done.
+ */
+export function planBatch(entries: readonly Entry[], facts: Facts): Plan {
+  const batch = new BatchPlan(facts);
+  const outcomes = entries.map((entry) => {
+    try {
+      return entry.kind === 'event' ? batch.addEvent(entry) : batch.addExperience(entry);
+    } catch (error) {
+      if (error instanceof Fault) return { kind: 'refused', fault: error } as const;
+      throw error;
+    }
+  });
+  return { outcomes, ...batch.writes() };
+}
+
+/** What the snapshot holds of what the batch touches; keys are those of {@link factKey}. */
+export interface Facts {
+  readonly states: ReadonlyMap<string, ApplicationState>;
+  readonly events: ReadonlyMap<string, StoredEvent>;
+  readonly experiences: ReadonlyMap<string, Experience>;
+  /** The useful event of each operation. */
+  readonly useful: ReadonlyMap<string, UsageEvent>;
+}
+
+export interface StoredEvent {
+  readonly event: UsageEvent;
+  readonly contentHash: Uint8Array;
+}
+
+export interface Plan {
+  readonly outcomes: readonly Outcome[];
+  readonly newEvents: readonly NewEvent[];
+  readonly newExperiences: readonly NewExperience[];
+  /** Recorded events that are no longer useful. */
+  readonly demoted: readonly { readonly application: string; readonly event: UsageEvent }[];
+  /** Untyped experiences that must take a type before this batch can be planned; then nothing else counts. */
+  readonly adoptions: readonly Adoption[];
+}
+
+export interface NewEvent {
+  readonly application: string;
+  readonly event: UsageEvent;
+  readonly contentHash: Uint8Array;
+}
+
+export interface NewExperience {
+  readonly application: string;
+  readonly experience: Experience;
+}
+
+export interface Adoption {
+  readonly application: string;
+  readonly experienceId: Uuid;
+  readonly type: string;
+  readonly version: number;
+}
+
+export function factKey(application: string, id: string): string {
+  return `${application}/${id}`;
+}
+
+class BatchPlan {
+  readonly #facts: Facts;
+  readonly #events = new Map<string, NewEvent>();
+  readonly #experiences = new Map<string, NewExperience>();
+  readonly #demoted = new Map<string, { application: string; event: UsageEvent }>();
+  /** Useful events of operations that this batch made. */
+  readonly #useful = new Map<string, string>();
+  readonly #adoptions = new Map<string, Adoption>();
+
+  constructor(facts: Facts) {
+    this.#facts = facts;
+  }
+
+  writes(): Omit<Plan, 'outcomes'> {
+    return {
+      newEvents: [...this.#events.values()],
+      newExperiences: [...this.#experiences.values()],
+      demoted: [...this.#demoted.values()],
+      adoptions: [...this.#adoptions.values()],
+    };
+  }
+
+  addEvent(entry: EventEntry): Outcome {
+    const key = factKey(entry.application, entry.eventId);
+    const known = this.#facts.events.get(key) ?? this.#events.get(key);
+    if (known !== undefined) return repeated(entry, known);
+
+    const place = this.#place(entry);
+    const event = this.#priced(entry, place);
+    this.#demoteEarlier(entry.application, event);
+    this.#events.set(key, { application: entry.application, event, contentHash: entry.contentHash });
+    if (place?.created === true) this.#create(entry.application, place.experience);
+    if (place?.adoption !== undefined) this.#adopt(place.adoption);
+    return { kind: 'event', event, duplicate: false };
+  }
+
+  addExperience(entry: ExperienceEntry): Outcome {
+    const type = this.#type(entry.application, entry.type);
+    const version = versionOf(type, entry.version);
+    const id = entry.experienceId === undefined ? undefined : parseUuid(entry.experienceId);
+    const existing = id === undefined ? undefined : this.#experience(entry.application, id);
+    if (existing !== undefined) {
+      if (existing.deleteTime !== undefined) throw experienceNotFound(existing.id);
+      if (existing.type === '' && existing.totals.eventCount <= BigInt(ADOPTED_EVENTS_MAX)) {
+        this.#adopt({ application: entry.application, experienceId: existing.id, type: type.name, version });
+      } else if (
+        existing.type !== type.name ||
+        (entry.version !== undefined && existing.version !== version)
+      ) {
+        throw new Fault(
+          'EXPERIENCE_ALREADY_EXISTS',
+          `The experience '${existing.id}' exists with another type or version.`,
+          {
+            metadata: { experience_id: existing.id },
+          },
+        );
+      }
+      return { kind: 'experience', experience: existing, alreadyExisted: true, idReplaced: false };
+    }
+    const experience = newExperience(id ?? entry.spareExperienceId, entry.createTime, type.name, version, {
+      userId: entry.userId,
+      properties: entry.properties,
+    });
+    this.#create(entry.application, experience);
+    return {
+      kind: 'experience',
+      experience,
+      alreadyExisted: false,
+      idReplaced: entry.experienceId !== undefined && id === undefined,
+    };
+  }
+
+  /** The experience that an event goes to, by the table of ids; undefined: the event is unattributed. */
+  #place(entry: EventEntry): Place | undefined {
+    const { experienceId, experienceType, experienceVersion, userId } = entry.record.attribution;
+    const type = experienceType === undefined ? undefined : this.#type(entry.application, experienceType);
+    const version = type === undefined ? 0 : versionOf(type, experienceVersion);
+    if (experienceId === undefined && type === undefined) return undefined;
+
+    const id = experienceId === undefined ? undefined : parseUuid(experienceId);
+    const replaced = experienceId !== undefined && id === undefined;
+    const existing = id === undefined ? undefined : this.#experience(entry.application, id);
+    if (existing === undefined) {
+      const experience = newExperience(
+        id ?? entry.spareExperienceId,
+        entry.recordTime,
+        type?.name ?? '',
+        version,
+        { userId },
+      );
+      const warnings = replaced ? (['EXPERIENCE_ID_REPLACED'] as const) : [];
+      return { experience, created: true, replaced, warnings, adoption: undefined };
+    }
+    if (existing.deleteTime !== undefined) throw experienceNotFound(existing.id);
+    if (existing.type !== '') this.#type(entry.application, existing.type); // A deleted type takes no more events.
+    const warnings: RecordWarning[] = [];
+    let adoption: Adoption | undefined;
+    if (type !== undefined) {
+      if (existing.type === '') {
+        if (existing.totals.eventCount > BigInt(ADOPTED_EVENTS_MAX))
+          warnings.push('EXPERIENCE_STAYS_UNTYPED');
+        else
+          adoption = { application: entry.application, experienceId: existing.id, type: type.name, version };
+      } else if (existing.type !== type.name) {
+        warnings.push('OTHER_EXPERIENCE_TYPE');
+      } else if (experienceVersion !== undefined && existing.version !== experienceVersion) {
+        warnings.push('OTHER_EXPERIENCE_VERSION');
+      }
+    }
+    return { experience: existing, created: false, replaced, warnings, adoption };
+  }
+
+  #priced(entry: EventEntry, place: Place | undefined): UsageEvent {
+    const { record } = entry;
+    const eventTime = record.eventTime ?? entry.recordTime;
+    const found = this.#state(entry.application).prices.find(record.provider, record.model, eventTime);
+    const { unpriced, ...cost } = costOfUnits(record.units, found);
+    if (cost.total > EVENT_COST_MAX) {
+      throw invalidFields([
+        {
+          field: 'record.units',
+          description: `cost ${formatMoney(cost.total)}, more than the ${formatMoney(EVENT_COST_MAX)} that one event may`,
+        },
+      ]);
+    }
+    const { eventId: _given, attribution, eventTime: _stated, ...facts } = record;
+    return {
+      ...facts,
+      eventId: entry.eventId,
+      experienceId: place?.experience.id,
+      experienceType: place?.experience.type ?? '',
+      experienceVersion: place?.experience.version ?? 0,
+      userId: attribution.userId,
+      requestTags: attribution.requestTags,
+      eventTime,
+      recordTime: entry.recordTime,
+      cost,
+      priceId: 'price' in found ? found.price.id : undefined,
+      unpriced,
+      useful: isUseful(record.outcome),
+      experienceCreated: place?.created ?? false,
+      experienceIdReplaced: place?.replaced ?? false,
+      warnings: [...(place?.warnings ?? []), ...(unpriced.length > 0 ? (['UNITS_UNPRICED'] as const) : [])],
+    };
+  }
+
+  #demoteEarlier(application: string, event: UsageEvent): void {
+    if (!supersedes(event.outcome, event.operationKey)) return;
+    const operation = factKey(application, event.operationKey);
+    const ownKey = this.#useful.get(operation);
+    const own = ownKey === undefined ? undefined : this.#events.get(ownKey);
+    if (ownKey !== undefined && own !== undefined) {
+      this.#events.set(ownKey, { ...own, event: { ...own.event, useful: false } });
+    } else {
+      const stored = this.#facts.useful.get(operation);
+      if (stored !== undefined) this.#demoted.set(operation, { application, event: stored });
+    }
+    this.#useful.set(operation, factKey(application, event.eventId));
+  }
+
+  #create(application: string, experience: Experience): void {
+    this.#experiences.set(factKey(application, experience.id), { application, experience });
+  }
+
+  /** An experience that this very batch makes is adopted by the next call that names a type: it has to exist first. */
+  #adopt(adoption: Adoption): void {
+    const key = factKey(adoption.application, adoption.experienceId);
+    if (!this.#experiences.has(key) && !this.#adoptions.has(key)) this.#adoptions.set(key, adoption);
+  }
+
+  #experience(application: string, id: Uuid): Experience | undefined {
+    const key = factKey(application, id);
+    return this.#facts.experiences.get(key) ?? this.#experiences.get(key)?.experience;
+  }
+
+  #type(application: string, name: string): ExperienceType {
+    const type = this.#state(application).types.get(name);
+    if (type === undefined || type.deleteTime !== undefined) throw typeNotFound(name);
+    return type;
+  }
+
+  #state(application: string): ApplicationState {
+    const state = this.#facts.states.get(application);
+    if (state === undefined) throw new Error('the states of all applications in a batch are loaded');
+    return state;
+  }
+}
+
+interface Place {
+  readonly experience: Experience;
+  readonly created: boolean;
+  readonly replaced: boolean;
+  readonly warnings: readonly RecordWarning[];
+  /** The type that the experience takes first. */
+  readonly adoption: Adoption | undefined;
+}
+
+/** The same id again: the event as it stands now, or a conflict if the content is another. */
+function repeated(entry: EventEntry, known: StoredEvent): Outcome {
+  if (!Buffer.from(known.contentHash).equals(entry.contentHash)) {
+    throw new Fault('EVENT_ID_CONFLICT', `The event '${entry.eventId}' was recorded with other content.`, {
+      metadata: { event_id: entry.eventId },
+    });
+  }
+  return { kind: 'event', event: known.event, duplicate: true };
+}
+
+function versionOf(type: ExperienceType, wanted: number | undefined): number {
+  if (wanted === undefined) return type.currentVersion;
+  if (hasVersion(type, wanted)) return wanted;
+  throw new Fault(
+    'EXPERIENCE_TYPE_VERSION_NOT_FOUND',
+    `The experience type '${type.name}' has no version ${wanted}.`,
+    {
+      metadata: { experience_type: type.name, experience_version: String(wanted) },
+    },
+  );
+}
+
+function newExperience(
+  id: Uuid,
+  createTime: Date,
+  type: string,
+  version: number,
+  given: { readonly userId: string | undefined; readonly properties?: Experience['properties'] },
+): Experience {
+  return {
+    id,
+    type,
+    version,
+    userId: given.userId,
+    properties: given.properties ?? new Map(),
+    totals: NO_TOTALS,
+    createTime,
+    deleteTime: undefined,
+    run: undefined,
+  };
+}
+
+export function typeNotFound(name: string): Fault {
+  return new Fault('EXPERIENCE_TYPE_NOT_FOUND', `There is no experience type '${name}'.`, {
+    metadata: { experience_type: name },
+  });
+}
+
+export function experienceNotFound(id: string): Fault {
+  return new Fault('EXPERIENCE_NOT_FOUND', `There is no experience '${id}'.`, {
+    metadata: { experience_id: id },
+  });
+}
+
+const EVENT_COST_MAX = wholeMoney(1_000_000n);
+const NO_TOTALS: Experience['totals'] = {
+  eventCount: 0n,
+  cost: { input: wholeMoney(0n), output: wholeMoney(0n), total: wholeMoney(0n) },
+  useful: wholeMoney(0n),
+  wasted: wholeMoney(0n),
+  unpricedEventCount: 0n,
+  units: new Map(),
+  firstEventTime: undefined,
+  lastEventTime: undefined,
+};

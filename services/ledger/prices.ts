@@ -1,0 +1,213 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Filter } from 'mongodb';
+import { Fault, invalidFields } from '../domain/fault.js';
+import { newUuid } from '../domain/new-uuid.js';
+import type { Uuid } from '../domain/uuid.js';
+import type { Price } from '../pricing/price.js';
+import type { PriceDocument } from './documents.js';
+import { raiseRevision } from './experience-types.js';
+import { fromPriceDocument, toPriceDocument } from './price-document.js';
+import { READ_TIME_MAX_MS, type Store, toBinary } from './store.js';
+import { withStoreFaults } from './store-fault.js';
+import { inTransaction, type Transaction } from './transaction.js';
+
+/** Prices in the store: appended, never edited. */
+export class Prices {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The same id with the same content again answers the first result. */
+  async append(application: string, price: Price, deadline: number): Promise<Price> {
+    return inTransaction(this.#store, deadline, async (transaction) => {
+      const existing = await this.#find(application, price.id, transaction);
+      if (existing !== undefined) {
+        if (sameFacts(existing, price)) return existing;
+        throw invalidFields([{ field: 'price_id', description: 'is the id of another price' }]);
+      }
+      await this.#insert(application, price, transaction);
+      return price;
+    });
+  }
+
+  /** Appends the end of an own price; a repeat with the same time answers the end that is there. */
+  async retire(
+    application: string,
+    id: Uuid,
+    retireTime: Date | undefined,
+    now: Date,
+    deadline: number,
+  ): Promise<Price> {
+    return inTransaction(this.#store, deadline, async (transaction) => {
+      const price = await this.#find(application, id, transaction);
+      if (price === undefined || price.source !== 'application' || price.retired) throw priceNotFound(id);
+      const effectiveTime = retireTime ?? now;
+      if (price.effectiveTime !== undefined && effectiveTime < price.effectiveTime) {
+        throw invalidFields([
+          { field: 'retire_time', description: "is before the price's own effective_time" },
+        ]);
+      }
+      const ends = await this.#store.prices
+        .find(
+          { '_id.a': application, p: price.provider, ml: price.model.toLowerCase(), x: true },
+          transaction,
+        )
+        .toArray();
+      const same = ends.find(({ q }) =>
+        retireTime === undefined ? q !== undefined && q <= now : q?.getTime() === retireTime.getTime(),
+      );
+      if (same !== undefined && !(await this.#hasLaterPrice(application, price, same, transaction))) {
+        return fromPriceDocument(same);
+      }
+      const end: Price = {
+        ...price,
+        id: newUuid(),
+        effectiveTime,
+        rates: new Map(),
+        retired: true,
+        createTime: now,
+      };
+      await this.#insert(application, end, transaction);
+      return end;
+    });
+  }
+
+  /** Of the application, else of the catalogue. */
+  async get(application: string, id: Uuid): Promise<Price> {
+    const price = await withStoreFaults(() => this.#find(application, id));
+    if (price === undefined) throw priceNotFound(id);
+    return price;
+  }
+
+  /** The own prices before those of the catalogue; each by provider, model, date. */
+  async list(
+    application: string,
+    filter: PriceFilter,
+    page: { readonly after: PricePosition | undefined; readonly limit: number },
+  ): Promise<readonly Price[]> {
+    const owners = [
+      ...(filter.source === 'catalogue' ? [] : [application]),
+      ...(filter.source === 'application' ? [] : ['']),
+    ];
+    const found: Price[] = [];
+    for (const owner of owners) {
+      if (found.length >= page.limit) break;
+      const after = page.after?.owner === owner ? page.after : undefined;
+      if (page.after !== undefined && page.after.owner === '' && owner !== '') continue;
+      const query: Filter<PriceDocument> = {
+        '_id.a': owner,
+        ...(filter.provider === undefined ? {} : { p: filter.provider }),
+        ...(filter.model === undefined ? {} : { ml: filter.model.toLowerCase() }),
+        ...(after === undefined ? {} : { $or: afterPosition(after) }),
+      };
+      const documents = await withStoreFaults(() =>
+        this.#store.prices
+          .find(query, {
+            sort: { p: 1, ml: 1, q: 1, c: 1, _id: 1 },
+            limit: page.limit - found.length,
+            maxTimeMS: READ_TIME_MAX_MS,
+          })
+          .toArray(),
+      );
+      found.push(...documents.map(fromPriceDocument));
+    }
+    return found;
+  }
+
+  async #insert(application: string, price: Price, transaction: Transaction): Promise<void> {
+    const count = await this.#store.prices.countDocuments({ '_id.a': application }, transaction);
+    if (count >= PRICES_MAX)
+      throw new Fault('APPLICATION_FULL', `An application has at most ${PRICES_MAX} prices.`);
+    await this.#store.prices.insertOne(toPriceDocument(application, price), transaction);
+    await raiseRevision(this.#store, application, transaction);
+  }
+
+  async #hasLaterPrice(
+    application: string,
+    price: Price,
+    end: PriceDocument,
+    transaction: Transaction,
+  ): Promise<boolean> {
+    const later = await this.#store.prices.countDocuments(
+      {
+        '_id.a': application,
+        p: price.provider,
+        ml: price.model.toLowerCase(),
+        x: { $exists: false },
+        c: { $gt: end.c },
+      },
+      transaction,
+    );
+    return later > 0;
+  }
+
+  async #find(application: string, id: Uuid, transaction?: Transaction): Promise<Price | undefined> {
+    const p = toBinary(id);
+    const documents = await this.#store.prices
+      .find(
+        {
+          _id: {
+            $in: [
+              { a: application, p },
+              { a: '', p },
+            ],
+          },
+        },
+        transaction ?? { maxTimeMS: READ_TIME_MAX_MS },
+      )
+      .toArray();
+    const document = documents.find(({ _id }) => _id.a === application) ?? documents[0];
+    return document === undefined ? undefined : fromPriceDocument(document);
+  }
+}
+
+export interface PriceFilter {
+  readonly provider: string | undefined;
+  readonly model: string | undefined;
+  readonly source: Price['source'] | undefined;
+}
+
+/** Where a page of prices ends; `owner` is empty for the catalogue. */
+export interface PricePosition {
+  readonly owner: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly effectiveTime: Date | undefined;
+  readonly createTime: Date;
+  readonly id: Uuid;
+}
+
+/** Comparisons in the store do not cross types: a date that is absent sorts first and is compared by its absence. */
+function afterPosition(after: PricePosition): Filter<PriceDocument>[] {
+  const model = { p: after.provider, ml: after.model.toLowerCase() };
+  const date = { ...model, q: after.effectiveTime ?? null } as Filter<PriceDocument>;
+  return [
+    { p: { $gt: after.provider } },
+    { p: after.provider, ml: { $gt: after.model.toLowerCase() } },
+    after.effectiveTime === undefined
+      ? { ...model, q: { $exists: true } }
+      : { ...model, q: { $gt: after.effectiveTime } },
+    { ...date, c: { $gt: after.createTime } },
+    { ...date, c: after.createTime, _id: { $gt: { a: after.owner, p: toBinary(after.id) } } },
+  ];
+}
+
+function sameFacts(a: Price, b: Price): boolean {
+  return (
+    a.provider === b.provider &&
+    a.model === b.model &&
+    a.retired === b.retired &&
+    a.source === b.source &&
+    isDeepStrictEqual(a.rates, b.rates)
+  );
+}
+
+function priceNotFound(id: string): Fault {
+  return new Fault('PRICE_NOT_FOUND', `There is no price '${id}' of this application or the catalogue.`, {
+    metadata: { price_id: id },
+  });
+}
+
+const PRICES_MAX = 20_000;

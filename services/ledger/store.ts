@@ -1,0 +1,76 @@
+import { Binary, type Collection, type Db, MongoClient, type TransactionOptions } from 'mongodb';
+import { type Uuid, uuidBytes, uuidFromBytes } from '../domain/uuid.js';
+import type {
+  ApplicationDocument,
+  EventDocument,
+  ExperienceDocument,
+  PriceDocument,
+  SchemaDocument,
+  TypeDocument,
+} from './documents.js';
+
+/** MongoDB, with the concerns that every promise rests on: majority, journaled, read at the primary. */
+export class Store {
+  readonly client: MongoClient;
+  readonly db: Db;
+  readonly applications: Collection<ApplicationDocument>;
+  readonly types: Collection<TypeDocument>;
+  readonly experiences: Collection<ExperienceDocument>;
+  readonly events: Collection<EventDocument>;
+  readonly prices: Collection<PriceDocument>;
+  readonly schema: Collection<SchemaDocument>;
+
+  constructor(uri: string, databaseName: string) {
+    this.client = new MongoClient(uri, {
+      appName: 'experiences',
+      maxPoolSize: POOL_SIZE_MAX,
+      serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      waitQueueTimeoutMS: WAIT_QUEUE_TIMEOUT_MS,
+      socketTimeoutMS: SOCKET_TIMEOUT_MS,
+      writeConcern: WRITE_CONCERN,
+      readConcern: { level: 'majority' },
+      readPreference: 'primary',
+      retryReads: true,
+      retryWrites: true,
+      useBigInt64: true,
+      ignoreUndefined: true,
+    });
+    this.db = this.client.db(databaseName);
+    this.applications = this.db.collection('applications');
+    this.types = this.db.collection('experience_types');
+    this.experiences = this.db.collection('experiences');
+    this.events = this.db.collection('events');
+    this.prices = this.db.collection('prices');
+    this.schema = this.db.collection('schema');
+  }
+
+  async close(): Promise<void> {
+    await this.client.close();
+  }
+}
+
+const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: 10_000 } as const;
+
+/** Also stated for each transaction: its settings override those of the client. */
+export const TRANSACTION_OPTIONS: TransactionOptions = {
+  readConcern: { level: 'snapshot' },
+  writeConcern: WRITE_CONCERN,
+  readPreference: 'primary',
+};
+
+const POOL_SIZE_MAX = 24;
+const SERVER_SELECTION_TIMEOUT_MS = 3_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const WAIT_QUEUE_TIMEOUT_MS = 2_000;
+const SOCKET_TIMEOUT_MS = 15_000;
+/** For reads that no caller waits for with a deadline of its own. */
+export const READ_TIME_MAX_MS = 10_000;
+
+export function toBinary(uuid: Uuid): Binary {
+  return new Binary(uuidBytes(uuid), Binary.SUBTYPE_UUID);
+}
+
+export function fromBinary(binary: Binary): Uuid {
+  return uuidFromBytes(binary.buffer.subarray(0, 16));
+}

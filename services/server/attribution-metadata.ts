@@ -1,0 +1,98 @@
+import type { Metadata } from '@grpc/grpc-js';
+import { Fault } from '../domain/fault.js';
+import { TAGS_MAX, tagRule, typeNameRule, userIdRule } from '../domain/text-rules.js';
+import type { Attribution } from '../domain/usage.js';
+import { parseUuid } from '../domain/uuid.js';
+import type { RequestCheck } from './request-check.js';
+
+/** The gRPC metadata that says to what a call belongs; keys are lower-case on the wire, any case for callers. */
+export const ATTRIBUTION_KEYS = {
+  experienceId: 'xproxy-experience-id',
+  experienceType: 'xproxy-experience-name',
+  experienceVersion: 'xproxy-experience-version',
+  userId: 'xproxy-user-id',
+  requestTags: 'xproxy-request-tags',
+} as const;
+
+export function fromAttributionMetadata(metadata: Metadata, check: RequestCheck): Attribution {
+  const id = single(metadata, ATTRIBUTION_KEYS.experienceId, check);
+  const type = single(metadata, ATTRIBUTION_KEYS.experienceType, check);
+  const version = single(metadata, ATTRIBUTION_KEYS.experienceVersion, check);
+  const user = single(metadata, ATTRIBUTION_KEYS.userId, check);
+  const tags = single(metadata, ATTRIBUTION_KEYS.requestTags, check);
+  if (version !== '' && !/^[1-9]\d{0,8}$/.test(version)) {
+    check.bad(ATTRIBUTION_KEYS.experienceVersion, 'must be a whole number from 1');
+  }
+  return {
+    experienceId: checkedExperienceId(ATTRIBUTION_KEYS.experienceId, id, check),
+    experienceType: check.optional(ATTRIBUTION_KEYS.experienceType, type, typeNameRule),
+    experienceVersion: version === '' ? undefined : Number(version),
+    userId: check.optional(ATTRIBUTION_KEYS.userId, user, userIdRule),
+    requestTags: checkedTags(ATTRIBUTION_KEYS.requestTags, tags === '' ? [] : tags.split(','), check),
+  };
+}
+
+/** An id that is no UUID is not refused here: it is replaced by a fresh one, and flagged. */
+export function checkedExperienceId(field: string, text: string, check: RequestCheck): string | undefined {
+  if (text.length > EXPERIENCE_ID_LENGTH_MAX)
+    check.bad(field, `must be at most ${EXPERIENCE_ID_LENGTH_MAX} characters`);
+  return text === '' ? undefined : text;
+}
+
+export function checkedTags(field: string, tags: readonly string[], check: RequestCheck): readonly string[] {
+  const trimmed = tags.map((tag) => tag.trim());
+  if (trimmed.length > TAGS_MAX) check.bad(field, `has ${trimmed.length} tags, more than ${TAGS_MAX}`);
+  for (const tag of trimmed.slice(0, TAGS_MAX)) check.required(field, tag, tagRule);
+  return [...new Set(trimmed)];
+}
+
+/** What the message says wins; both and different is a conflict, because one of them would silently be lost. */
+export function mergeAttribution(message: Attribution, metadata: Attribution): Attribution {
+  const conflicts = [
+    ...(differs(canonical(message.experienceId), canonical(metadata.experienceId)) ? ['experience_id'] : []),
+    ...(differs(message.experienceType, metadata.experienceType) ? ['experience_type'] : []),
+    ...(differs(message.experienceVersion, metadata.experienceVersion) ? ['experience_version'] : []),
+    ...(differs(message.userId, metadata.userId) ? ['user_id'] : []),
+    ...(message.requestTags.length > 0 &&
+    metadata.requestTags.length > 0 &&
+    [...message.requestTags].sort().join() !== [...metadata.requestTags].sort().join()
+      ? ['request_tags']
+      : []),
+  ];
+  if (conflicts.length > 0) {
+    throw new Fault(
+      'ATTRIBUTION_CONFLICT',
+      `The message and the metadata differ in ${conflicts.join(', ')}.`,
+      {
+        violations: conflicts.map((field) => ({
+          field: `record.attribution.${field}`,
+          description: 'differs from the metadata of the call',
+        })),
+      },
+    );
+  }
+  return {
+    experienceId: message.experienceId ?? metadata.experienceId,
+    experienceType: message.experienceType ?? metadata.experienceType,
+    experienceVersion: message.experienceVersion ?? metadata.experienceVersion,
+    userId: message.userId ?? metadata.userId,
+    requestTags: message.requestTags.length > 0 ? message.requestTags : metadata.requestTags,
+  };
+}
+
+/** grpc-js joins repeated keys to one value: "a, b" would pass as an id of its own. */
+function single(metadata: Metadata, key: string, check: RequestCheck): string {
+  const values = metadata.get(key).map(String);
+  if (values.length > 1) check.bad(key, 'is given more than once');
+  return values[0]?.trim() ?? '';
+}
+
+function canonical(experienceId: string | undefined): string | undefined {
+  return experienceId === undefined ? undefined : (parseUuid(experienceId) ?? experienceId);
+}
+
+function differs<T>(a: T | undefined, b: T | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b;
+}
+
+const EXPERIENCE_ID_LENGTH_MAX = 1_024;

@@ -1,0 +1,41 @@
+import type { CostServiceHandlers } from '../contract/generated/experiences/v1/CostService.js';
+import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
+import type { Ledger } from '../ledger/ledger.js';
+import { costOfUnits } from '../pricing/cost-of-units.js';
+import { fromWireTime, fromWireUnits } from './from-wire.js';
+import type { Handlers } from './handler.js';
+import { RequestCheck } from './request-check.js';
+import { toWireCost, toWireTotals, toWireUnpriced } from './to-wire.js';
+
+export function costService(ledger: Ledger, handlers: Handlers): CostServiceHandlers {
+  return {
+    GetExperienceCost: handlers.unary(async (request, { application }) => {
+      const id = new RequestCheck().experienceId('experience_id', request.experienceId);
+      const experience = await ledger.experiences.get(application, id, request.showDeleted);
+      return {
+        experienceId: experience.id,
+        experienceType: experience.type,
+        experienceVersion: experience.version,
+        totals: toWireTotals(experience.totals),
+      };
+    }),
+
+    EstimateCost: handlers.unary(async (request, { application }) => {
+      const check = new RequestCheck();
+      const provider = check.required('provider', request.provider, shortTextRule(PROVIDER_LENGTH_MAX));
+      const model = check.required('model', request.model, shortTextRule(MODEL_LENGTH_MAX));
+      const units = fromWireUnits('units', request.units, check);
+      if (units.size === 0) check.bad('units', 'is required');
+      const eventTime = fromWireTime('event_time', request.eventTime, check);
+      check.done();
+      const { prices } = await ledger.state(application);
+      const found = prices.find(provider, model, eventTime ?? new Date());
+      const { unpriced, ...cost } = costOfUnits(units, found);
+      return {
+        cost: toWireCost(cost),
+        priceId: 'price' in found ? found.price.id : '',
+        unpricedUnits: unpriced.map(toWireUnpriced),
+      };
+    }),
+  };
+}

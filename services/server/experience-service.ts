@@ -1,0 +1,91 @@
+import type { ExperienceServiceHandlers } from '../contract/generated/experiences/v1/ExperienceService.js';
+import { typeNameRule, userIdRule } from '../domain/text-rules.js';
+import { parseUuid } from '../domain/uuid.js';
+import type { ExperiencePosition } from '../ledger/experiences.js';
+import type { Ledger } from '../ledger/ledger.js';
+import { checkedExperienceId } from './attribution-metadata.js';
+import type { Handlers } from './handler.js';
+import type { PageTokens } from './page-token.js';
+import type { Recorder } from './recorder.js';
+import { RequestCheck } from './request-check.js';
+import { toWireExperience } from './to-wire.js';
+
+export function experienceService(
+  ledger: Ledger,
+  recorder: Recorder,
+  tokens: PageTokens,
+  handlers: Handlers,
+): ExperienceServiceHandlers {
+  return {
+    CreateExperience: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const type = check.required('experience_type', request.experienceType, typeNameRule);
+      const version = check.version('experience_version', request.experienceVersion);
+      const experienceId = checkedExperienceId('experience_id', request.experienceId, check);
+      const userId = check.optional('user_id', request.userId, userIdRule);
+      const properties = check.properties('properties', request.properties);
+      check.done();
+      const outcome = await recorder.createExperience(
+        { application, type, version, experienceId, userId, properties },
+        deadline,
+      );
+      return {
+        experience: toWireExperience(outcome.experience),
+        alreadyExisted: outcome.alreadyExisted,
+        experienceIdReplaced: outcome.idReplaced,
+      };
+    }),
+
+    GetExperience: handlers.unary(async (request, { application }) => {
+      const id = new RequestCheck().experienceId('experience_id', request.experienceId);
+      const experience = await ledger.experiences.get(application, id, request.showDeleted);
+      return { experience: toWireExperience(experience) };
+    }),
+
+    ListExperiences: handlers.unary(async (request, { application }) => {
+      const check = new RequestCheck();
+      const type = check.optional('experience_type', request.experienceType, typeNameRule);
+      const version = check.version('experience_version', request.experienceVersion);
+      if (version !== undefined && type === undefined)
+        check.bad('experience_version', 'needs experience_type');
+      const limit = check.pageSize(request.pageSize);
+      const scope = ['experiences', application, type, version, request.showDeleted];
+      const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
+      check.done();
+      const filter = { type, version, showDeleted: request.showDeleted };
+      const experiences = await ledger.experiences.list(application, filter, { after, limit: limit + 1 });
+      const last = experiences.length > limit ? experiences[limit - 1] : undefined;
+      return {
+        experiences: experiences.slice(0, limit).map(toWireExperience),
+        nextPageToken: last === undefined ? '' : tokens.write([last.createTime.getTime(), last.id], scope),
+      };
+    }),
+
+    UpdateExperienceProperties: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const set = check.properties('set', request.set);
+      for (const key of request.remove) {
+        if (set.has(key)) check.bad('remove', `names '${key}', which is set too`);
+      }
+      const id = check.experienceId('experience_id', request.experienceId);
+      check.done();
+      const change = { set, remove: request.remove };
+      const experience = await ledger.experiences.updateProperties(application, id, change, deadline);
+      return { experience: toWireExperience(experience) };
+    }),
+
+    DeleteExperience: handlers.unary(async (request, { application, deadline }) => {
+      const id = new RequestCheck().experienceId('experience_id', request.experienceId);
+      const experience = await ledger.experiences.delete(application, id, deadline);
+      return { experience: toWireExperience(experience) };
+    }),
+  };
+}
+
+function fromTokenPosition(position: unknown): ExperiencePosition | undefined {
+  if (!Array.isArray(position)) return undefined;
+  const [time, id] = position as readonly unknown[];
+  if (typeof time !== 'number' || typeof id !== 'string') return undefined;
+  const uuid = parseUuid(id);
+  return uuid === undefined ? undefined : { createTime: new Date(time), id: uuid };
+}

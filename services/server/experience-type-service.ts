@@ -1,0 +1,163 @@
+import type { ExperienceTypeServiceHandlers } from '../contract/generated/experiences/v1/ExperienceTypeService.js';
+import type { UpdateExperienceTypeRequest__Output } from '../contract/generated/experiences/v1/UpdateExperienceTypeRequest.js';
+import type { ExperienceTypeContent } from '../domain/experience-type.js';
+import {
+  DESCRIPTION_LENGTH_MAX,
+  eventIdRule,
+  longTextRule,
+  shortTextRule,
+  typeNameRule,
+} from '../domain/text-rules.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { Handlers } from './handler.js';
+import type { PageTokens } from './page-token.js';
+import { RequestCheck } from './request-check.js';
+import { toWireTime, toWireType } from './to-wire.js';
+
+export function experienceTypeService(
+  ledger: Ledger,
+  tokens: PageTokens,
+  handlers: Handlers,
+): ExperienceTypeServiceHandlers {
+  return {
+    CreateExperienceType: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const name = check.required('name', request.name, typeNameRule);
+      const content = {
+        description: check.required('description', request.description.trim(), DESCRIPTION_RULE),
+        workflowType: check.optional('workflow_type', request.workflowType, ENGINE_NAME_RULE),
+        taskQueue: check.optional('task_queue', request.taskQueue, ENGINE_NAME_RULE),
+      };
+      check.done();
+      const { type, alreadyExisted } = await ledger.types.create(application, name, content, deadline);
+      return { experienceType: toWireType(type), alreadyExisted };
+    }),
+
+    GetExperienceType: handlers.unary(async (request, { application }) => {
+      const name = checkedName(request.name);
+      const type = await ledger.types.get(application, name, request.showDeleted);
+      return { experienceType: toWireType(type) };
+    }),
+
+    ListExperienceTypes: handlers.unary(async (request, { application }) => {
+      const check = new RequestCheck();
+      const scope = ['types', application, request.showDeleted];
+      const limit = check.pageSize(request.pageSize);
+      const after = tokens.read(request.pageToken, scope, check);
+      check.done();
+      const types = await ledger.types.list(application, {
+        after: typeof after === 'string' ? after : undefined,
+        limit: limit + 1,
+        showDeleted: request.showDeleted,
+      });
+      const last = types.length > limit ? types[limit - 1] : undefined;
+      return {
+        experienceTypes: types.slice(0, limit).map(toWireType),
+        nextPageToken: last === undefined ? '' : tokens.write(last.name, scope),
+      };
+    }),
+
+    UpdateExperienceType: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const name = check.required('name', request.name, typeNameRule);
+      const change = fromWireUpdate(request, check);
+      check.done();
+      const type = await ledger.types.update(application, name, change, request.etag || undefined, deadline);
+      return { experienceType: toWireType(type) };
+    }),
+
+    DeleteExperienceType: handlers.unary(async (request, { application, deadline }) => {
+      const type = await ledger.types.delete(
+        application,
+        checkedName(request.name),
+        request.etag || undefined,
+        deadline,
+      );
+      return { experienceType: toWireType(type) };
+    }),
+
+    UndeleteExperienceType: handlers.unary(async (request, { application, deadline }) => {
+      const type = await ledger.types.undelete(application, checkedName(request.name), deadline);
+      return { experienceType: toWireType(type) };
+    }),
+
+    IncrementExperienceTypeVersion: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const name = check.required('name', request.name, typeNameRule);
+      const requestId = check.optional('request_id', request.requestId, eventIdRule);
+      check.done();
+      const options = { etag: request.etag || undefined, requestId };
+      const { type, version, duplicate } = await ledger.types.incrementVersion(
+        application,
+        name,
+        options,
+        deadline,
+      );
+      return { experienceType: toWireType(type), version, duplicate };
+    }),
+
+    ListExperienceTypeVersions: handlers.unary(async (request, { application }) => {
+      const check = new RequestCheck();
+      const name = check.required('name', request.name, typeNameRule);
+      const scope = ['versions', application, name];
+      const limit = check.pageSize(request.pageSize);
+      const before = tokens.read(request.pageToken, scope, check);
+      check.done();
+      const versions = await ledger.types.versions(application, name, {
+        before: typeof before === 'number' ? before : undefined,
+        limit: limit + 1,
+      });
+      const last = versions.length > limit ? versions[limit - 1] : undefined;
+      return {
+        versions: versions
+          .slice(0, limit)
+          .map(({ version, createTime }) => ({ version, createTime: toWireTime(createTime) })),
+        nextPageToken: last === undefined ? '' : tokens.write(last.version, scope),
+      };
+    }),
+  };
+}
+
+/** The fields that the mask names; without a mask those that are not empty. */
+function fromWireUpdate(
+  request: UpdateExperienceTypeRequest__Output,
+  check: RequestCheck,
+): Partial<ExperienceTypeContent> {
+  const paths = request.updateMask?.paths ?? [];
+  for (const path of paths) {
+    if (path !== '*' && !(UPDATABLE as readonly string[]).includes(path)) {
+      check.bad('update_mask', `names '${path.slice(0, 64)}'; it may name ${UPDATABLE.join(', ')} or *`);
+    }
+  }
+  const given = {
+    description: request.description,
+    workflow_type: request.workflowType,
+    task_queue: request.taskQueue,
+  };
+  const named = (path: (typeof UPDATABLE)[number]) =>
+    paths.length === 0 ? given[path] !== '' : paths.includes('*') || paths.includes(path);
+  if (!UPDATABLE.some(named)) check.bad('update_mask', 'names nothing to change');
+  return {
+    ...(named('description')
+      ? { description: check.required('description', request.description.trim(), DESCRIPTION_RULE) }
+      : {}),
+    ...(named('workflow_type')
+      ? { workflowType: check.optional('workflow_type', request.workflowType, ENGINE_NAME_RULE) }
+      : {}),
+    ...(named('task_queue')
+      ? { taskQueue: check.optional('task_queue', request.taskQueue, ENGINE_NAME_RULE) }
+      : {}),
+  };
+}
+
+function checkedName(name: string): string {
+  const check = new RequestCheck();
+  check.required('name', name, typeNameRule);
+  check.done();
+  return name;
+}
+
+const UPDATABLE = ['description', 'workflow_type', 'task_queue'] as const;
+const DESCRIPTION_RULE = longTextRule(DESCRIPTION_LENGTH_MAX);
+/** Names of workflows and task queues; Temporal itself allows 1,000 bytes. */
+const ENGINE_NAME_RULE = shortTextRule(200);

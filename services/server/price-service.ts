@@ -1,0 +1,139 @@
+import type { ListPricesRequest__Output } from '../contract/generated/experiences/v1/ListPricesRequest.js';
+import type { PriceServiceHandlers } from '../contract/generated/experiences/v1/PriceService.js';
+import { Fault } from '../domain/fault.js';
+import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
+import { newUuid } from '../domain/new-uuid.js';
+import { parseUuid, type Uuid } from '../domain/uuid.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { PricePosition } from '../ledger/prices.js';
+import type { Price } from '../pricing/price.js';
+import { providerId } from '../pricing/provider-id.js';
+import { fromWireRates, fromWireTime } from './from-wire.js';
+import type { Handlers } from './handler.js';
+import type { PageTokens } from './page-token.js';
+import { RequestCheck } from './request-check.js';
+import { toWirePrice } from './to-wire.js';
+
+export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handlers): PriceServiceHandlers {
+  return {
+    CreatePrice: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const now = new Date();
+      const id = request.priceId === '' ? newUuid() : parseUuid(request.priceId);
+      if (id === undefined) check.bad('price_id', 'must be a UUID');
+      const provider = check.required('provider', request.provider.trim(), PROVIDER_RULE);
+      const model = check.required('model', request.model.trim(), MODEL_RULE);
+      const rates = fromWireRates('rates', request.rates, check);
+      const effectiveTime = fromWireTime('effective_time', request.effectiveTime, check) ?? now;
+      check.done();
+      const price: Price = {
+        id: id ?? newUuid(),
+        source: 'application',
+        provider: providerId(provider),
+        model,
+        matchers: [],
+        rank: 0,
+        effectiveTime,
+        rates,
+        retired: false,
+        createTime: now,
+        sourceNote: '',
+      };
+      return { price: toWirePrice(await ledger.prices.append(application, price, deadline)) };
+    }),
+
+    RetirePrice: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const retireTime = fromWireTime('retire_time', request.retireTime, check);
+      const id = checkedPriceId(request.priceId, check);
+      const price = await ledger.prices.retire(application, id, retireTime, new Date(), deadline);
+      return { price: toWirePrice(price) };
+    }),
+
+    GetPrice: handlers.unary(async (request, { application }) => {
+      const id = checkedPriceId(request.priceId, new RequestCheck());
+      return { price: toWirePrice(await ledger.prices.get(application, id)) };
+    }),
+
+    ListPrices: handlers.unary(async (request, { application }) => {
+      const check = new RequestCheck();
+      const provider = check.optional('provider', request.provider, PROVIDER_RULE);
+      const model = check.optional('model', request.model, MODEL_RULE);
+      if (model !== undefined && provider === undefined) check.bad('model', 'needs provider');
+      const source = fromWireSource(request.source, check);
+      const limit = check.pageSize(request.pageSize);
+      const scope = ['prices', application, provider, model, source];
+      const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
+      check.done();
+      const filter = { provider: provider === undefined ? undefined : providerId(provider), model, source };
+      const prices = await ledger.prices.list(application, filter, { after, limit: limit + 1 });
+      const last = prices.length > limit ? prices[limit - 1] : undefined;
+      return {
+        prices: prices.slice(0, limit).map(toWirePrice),
+        nextPageToken: last === undefined ? '' : tokens.write(toTokenPosition(application, last), scope),
+      };
+    }),
+  };
+}
+
+function checkedPriceId(text: string, check: RequestCheck): Uuid {
+  if (text === '') check.bad('price_id', 'is required');
+  check.done();
+  const id = parseUuid(text);
+  if (id !== undefined) return id;
+  const shown = text.slice(0, 64);
+  throw new Fault('PRICE_NOT_FOUND', `There is no price '${shown}' of this application or the catalogue.`, {
+    metadata: { price_id: shown },
+  });
+}
+
+function fromWireSource(
+  wire: ListPricesRequest__Output['source'],
+  check: RequestCheck,
+): Price['source'] | undefined {
+  switch (wire) {
+    case 'PRICE_SOURCE_UNSPECIFIED':
+      return undefined;
+    case 'PRICE_SOURCE_APPLICATION':
+      return 'application';
+    case 'PRICE_SOURCE_CATALOGUE':
+      return 'catalogue';
+    default:
+      // A number that the contract does not name comes here, whatever the type says.
+      wire satisfies never;
+      check.bad('source', 'is not a source of the contract');
+      return undefined;
+  }
+}
+
+function toTokenPosition(application: string, price: Price): unknown {
+  const owner = price.source === 'catalogue' ? '' : application;
+  return [
+    owner,
+    price.provider,
+    price.model,
+    price.effectiveTime?.getTime() ?? null,
+    price.createTime.getTime(),
+    price.id,
+  ];
+}
+
+function fromTokenPosition(position: unknown): PricePosition | undefined {
+  if (!Array.isArray(position)) return undefined;
+  const [owner, provider, model, effective, created, id] = position as readonly unknown[];
+  const uuid = typeof id === 'string' ? parseUuid(id) : undefined;
+  if (typeof owner !== 'string' || typeof provider !== 'string' || typeof model !== 'string')
+    return undefined;
+  if (typeof created !== 'number' || uuid === undefined) return undefined;
+  return {
+    owner,
+    provider,
+    model,
+    effectiveTime: typeof effective === 'number' ? new Date(effective) : undefined,
+    createTime: new Date(created),
+    id: uuid,
+  };
+}
+
+const PROVIDER_RULE = shortTextRule(PROVIDER_LENGTH_MAX);
+const MODEL_RULE = shortTextRule(MODEL_LENGTH_MAX);

@@ -1,0 +1,95 @@
+import { Fault, invalidFields } from '../domain/fault.js';
+import type { UsageRecord } from '../domain/usage.js';
+import { newUuid } from '../domain/new-uuid.js';
+import { parseUuid } from '../domain/uuid.js';
+import { contentHash } from '../ledger/content-hash.js';
+import type { Entry, EventOutcome, ExperienceEntry, ExperienceOutcome, Outcome } from '../ledger/entry.js';
+import type { Ledger } from '../ledger/ledger.js';
+
+/** Turns checked requests into entries and hands them to the ledger's writer, a bounded number at a time. */
+export class Recorder {
+  readonly #ledger: Ledger;
+  readonly #strictIds: boolean;
+  #underWay = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(ledger: Ledger, options: { readonly strictIds: boolean }) {
+    this.#ledger = ledger;
+    this.#strictIds = options.strictIds;
+  }
+
+  async record(application: string, record: UsageRecord, now: Date, deadline: number): Promise<EventOutcome> {
+    this.#checkStrict('record.attribution.experience_id', record.attribution.experienceId);
+    const entry: Entry = {
+      kind: 'event',
+      application,
+      record,
+      eventId: record.eventId ?? newUuid(),
+      contentHash: contentHash(record),
+      recordTime: now,
+      spareExperienceId: newUuid(),
+    };
+    const outcome = await this.#write(entry, deadline);
+    if (outcome.kind !== 'event') throw new Error('an event entry has an event outcome');
+    return outcome;
+  }
+
+  async createExperience(
+    wanted: Omit<ExperienceEntry, 'kind' | 'createTime' | 'spareExperienceId'>,
+    deadline: number,
+  ): Promise<ExperienceOutcome> {
+    this.#checkStrict('experience_id', wanted.experienceId);
+    const entry: Entry = {
+      kind: 'experience',
+      ...wanted,
+      createTime: new Date(),
+      spareExperienceId: newUuid(),
+    };
+    const outcome = await this.#write(entry, deadline);
+    if (outcome.kind !== 'experience') throw new Error('an experience entry has an experience outcome');
+    return outcome;
+  }
+
+  /** Strict applications would rather have an error than a new id. */
+  #checkStrict(field: string, experienceId: string | undefined): void {
+    if (this.#strictIds && experienceId !== undefined && parseUuid(experienceId) === undefined) {
+      throw invalidFields([{ field, description: 'must be a UUID' }]);
+    }
+  }
+
+  async #write(entry: Entry, deadline: number): Promise<Exclude<Outcome, { kind: 'refused' }>> {
+    await this.#enter();
+    try {
+      const [outcome] = await this.#ledger.writer.write([entry], deadline);
+      if (outcome === undefined) throw new Error('every entry has an outcome');
+      if (outcome.kind === 'refused') throw outcome.fault;
+      return outcome;
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#underWay < WRITES_UNDER_WAY_MAX) {
+      this.#underWay += 1;
+      return;
+    }
+    if (this.#waiting.length >= WRITES_WAITING_MAX) {
+      throw new Fault('OVERLOADED', 'This process has as many writes waiting as it may.', {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
+    }
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#underWay -= 1;
+    else next();
+  }
+}
+
+/** Each write holds a connection to the store; reads need some too. */
+const WRITES_UNDER_WAY_MAX = 16;
+const WRITES_WAITING_MAX = 2_000;
+const RETRY_AFTER_MS = 500;

@@ -1,0 +1,127 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { contract } from '../contract/contract.js';
+import { Ledger } from '../ledger/ledger.js';
+import { loadCatalogue } from '../pricing/catalogue.js';
+import type { Logger } from '../runtime/logger.js';
+import type { Running } from '../runtime/process.js';
+import { costService } from './cost-service.js';
+import { experienceRunService } from './experience-run-service.js';
+import { experienceService } from './experience-service.js';
+import { experienceTypeService } from './experience-type-service.js';
+import { Handlers } from './handler.js';
+import { PageTokens } from './page-token.js';
+import { priceService } from './price-service.js';
+import { Recorder } from './recorder.js';
+import { addReflection } from './reflection.js';
+import { Runs } from './runs.js';
+import { usageService } from './usage-service.js';
+import { WorkflowEngine } from './workflow-engine.js';
+
+export interface ServerOptions {
+  /** Where to listen, `host:port`; port 0 takes a free one. */
+  readonly listen: string;
+  readonly mongodbUri: string;
+  readonly databaseName: string;
+  readonly temporalAddress: string;
+  readonly temporalNamespace: string;
+  /** The task queue of types that name none. */
+  readonly defaultTaskQueue: string;
+  /** Whether an experience id that is no UUID is refused instead of replaced. */
+  readonly strictIds: boolean;
+  readonly reflection: boolean;
+  readonly logger: Logger;
+}
+
+/** The gRPC service, listening. */
+export interface RunningServer extends Running {
+  /** `host:port`, with the port that was taken. */
+  readonly address: string;
+}
+
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const ledger = await Ledger.open({
+    uri: options.mongodbUri,
+    databaseName: options.databaseName,
+    catalogue: loadCatalogue(),
+    applications: [APPLICATION],
+  });
+  const engine = new WorkflowEngine({
+    address: options.temporalAddress,
+    namespace: options.temporalNamespace,
+  });
+  const handlers = new Handlers(options.logger, APPLICATION);
+  const recorder = new Recorder(ledger, { strictIds: options.strictIds });
+  const tokens = new PageTokens(ledger.pageTokenKey);
+  const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
+
+  const server = new Server(SERVER_OPTIONS);
+  server.addService(contract.ExperienceTypeService.service, experienceTypeService(ledger, tokens, handlers));
+  server.addService(
+    contract.ExperienceService.service,
+    experienceService(ledger, recorder, tokens, handlers),
+  );
+  server.addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));
+  server.addService(contract.CostService.service, costService(ledger, handlers));
+  server.addService(contract.PriceService.service, priceService(ledger, tokens, handlers));
+  server.addService(contract.ExperienceRunService.service, experienceRunService(runs, handlers));
+  const health = new HealthImplementation(Object.fromEntries(HEALTH_NAMES.map((name) => [name, 'SERVING'])));
+  health.addToServer(server);
+  if (options.reflection) addReflection(server);
+
+  const port = await bind(server, options.listen).catch(async (error: unknown) => {
+    await ledger.close();
+    await engine.close();
+    throw error;
+  });
+  const address = `${options.listen.slice(0, options.listen.lastIndexOf(':'))}:${port}`;
+  return {
+    address,
+    /** Health first, so that balancers turn away; then what is in flight is answered; then the stores are closed. */
+    async stop(): Promise<void> {
+      for (const name of HEALTH_NAMES) health.setStatus(name, 'NOT_SERVING');
+      handlers.stopStreams();
+      server.drain(options.listen.replace(/:\d+$/, `:${port}`), DRAIN_GRACE_MS);
+      await new Promise<void>((resolve) => {
+        const forced = setTimeout(() => server.forceShutdown(), SHUTDOWN_MAX_MS);
+        server.tryShutdown(() => {
+          clearTimeout(forced);
+          resolve();
+        });
+      });
+      await engine.close().catch(() => undefined); // A lazy connection that never was.
+      await ledger.close();
+    },
+  };
+}
+
+async function bind(server: Server, listen: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(error);
+    });
+  });
+}
+
+/** Until keys arrive there is one. */
+const APPLICATION = 'default';
+const HEALTH_NAMES = [
+  '',
+  ...['ExperienceType', 'Experience', 'Usage', 'Cost', 'Price', 'ExperienceRun'].map(
+    (name) => `experiences.v1.${name}Service`,
+  ),
+];
+const MEBIBYTE = 1024 * 1024;
+const SERVER_OPTIONS = {
+  'grpc.max_receive_message_length': MEBIBYTE,
+  'grpc.max_send_message_length': 4 * MEBIBYTE,
+  'grpc.max_concurrent_streams': 1_000,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.max_connection_age_ms': 600_000,
+  'grpc.max_connection_age_grace_ms': 60_000,
+  'grpc.max_connection_idle_ms': 900_000,
+} as const;
+const DRAIN_GRACE_MS = 5_000;
+const SHUTDOWN_MAX_MS = 10_000;

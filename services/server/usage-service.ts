@@ -1,0 +1,67 @@
+import type { UsageServiceHandlers } from '../contract/generated/experiences/v1/UsageService.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { EventPosition } from '../ledger/usage-events.js';
+import { fromAttributionMetadata, mergeAttribution } from './attribution-metadata.js';
+import { fromWireUsageRecord } from './from-wire.js';
+import type { Handlers } from './handler.js';
+import type { PageTokens } from './page-token.js';
+import type { Recorder } from './recorder.js';
+import { RequestCheck } from './request-check.js';
+import { toWireEvent, toWireWarnings } from './to-wire.js';
+
+export function usageService(
+  ledger: Ledger,
+  recorder: Recorder,
+  tokens: PageTokens,
+  handlers: Handlers,
+): UsageServiceHandlers {
+  return {
+    RecordUsage: handlers.unary(async (request, { application, metadata, deadline }) => {
+      const check = new RequestCheck();
+      const now = new Date();
+      if (request.record === null) check.bad('record', 'is required');
+      const record = request.record === null ? undefined : fromWireUsageRecord(request.record, now, check);
+      const ofCall = fromAttributionMetadata(metadata, check);
+      check.done();
+      if (record === undefined) throw new Error('a request without a record does not pass its check');
+      const attribution = mergeAttribution(record.attribution, ofCall);
+      const { event, duplicate } = await recorder.record(
+        application,
+        { ...record, attribution },
+        now,
+        deadline,
+      );
+      return {
+        event: toWireEvent(event),
+        duplicate,
+        experienceCreated: event.experienceCreated,
+        experienceIdReplaced: event.experienceIdReplaced,
+        warnings: toWireWarnings(event),
+      };
+    }),
+
+    ListUsage: handlers.unary(async (request, { application }) => {
+      const check = new RequestCheck();
+      const limit = check.pageSize(request.pageSize);
+      const scope = ['usage', application, request.experienceId.toLowerCase()];
+      const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
+      const id = check.experienceId('experience_id', request.experienceId);
+      check.done();
+      await ledger.experiences.get(application, id, true);
+      const events = await ledger.events.list(application, id, { after, limit: limit + 1 });
+      const last = events.length > limit ? events[limit - 1] : undefined;
+      return {
+        events: events.slice(0, limit).map(toWireEvent),
+        nextPageToken:
+          last === undefined ? '' : tokens.write([last.recordTime.getTime(), last.eventId], scope),
+      };
+    }),
+  };
+}
+
+function fromTokenPosition(position: unknown): EventPosition | undefined {
+  if (!Array.isArray(position)) return undefined;
+  const [time, eventId] = position as readonly unknown[];
+  if (typeof time !== 'number' || typeof eventId !== 'string') return undefined;
+  return { recordTime: new Date(time), eventId };
+}

@@ -1,0 +1,35 @@
+import { countWords } from './words.js';
+
+/** The sentences of a paragraph, in order, trimmed. */
+export function sentencesOf(paragraph: string): readonly string[] {
+  const sentences: string[] = [];
+  let previous = '';
+  for (const { segment } of SENTENCES.segment(paragraph)) {
+    if (ABBREVIATED.test(previous)) sentences.push((sentences.pop() ?? '') + segment);
+    else sentences.push(segment);
+    previous = segment;
+  }
+  return sentences.map((sentence) => sentence.trim()).filter((sentence) => sentence !== '');
+}
+
+const SENTENCES = new Intl.Segmenter('en', { granularity: 'sentence' });
+
+/** After these a full stop does not end a sentence, though a capital follows. */
+const ABBREVIATED =
+  /(?:^|[\s(])(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Inc|Ltd|Co|Corp|No|Nos|Fig|Figs|Sec|Vol|vs|etc|e\.g|i\.e|cf|al|approx|resp|incl|U\.S|\p{Lu})\.\s+$/u;
+
+const WORDS_MIN = 6;
+const WORDS_MAX = 60;
+const START = /^["'“‘(¿¡]?[\p{Lu}\p{Lt}\p{Lo}\p{N}]/u;
+const END = /[.!?…。！？]["'”’)\]]*$/u;
+const PROSE_CHARACTERS = /[\p{L}\p{M}\p{N}\s.,;%$€£'’"“”-]/gu;
+const PROSE_SHARE_MIN = 0.95;
+
+/** Whether it can stand alone as a sentence: no heading, fragment of code or scrap of a table. */
+export function isWholeSentence(sentence: string): boolean {
+  if (!START.test(sentence) || !END.test(sentence)) return false;
+  const words = countWords(sentence);
+  if (words < WORDS_MIN || words > WORDS_MAX) return false;
+  const prose = sentence.match(PROSE_CHARACTERS)?.length ?? 0;
+  return prose >= sentence.length * PROSE_SHARE_MIN;
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { LOG_LEVEL, readConfiguration } from '../services/runtime/configuration.js';
+import { createLogger } from '../services/runtime/logger.js';
+import { runProcess } from '../services/runtime/process.js';
+import { startWorker } from './worker.js';
+
+/** Entry point of the worker: `npm run worker`. */
+
+const configuration = readConfiguration(
+  {
+    TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
+    TEMPORAL_NAMESPACE: z.string().default('default'),
+    EXPERIENCES_TASK_QUEUE: z.string().default('experiences'),
+    EXPERIENCES_ADDRESS: z.string().default('127.0.0.1:50051'),
+    OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
+    OPENAI_API_KEY: z.string().optional(),
+    EXPERIENCES_MODEL: z.string().default('gpt-4o-mini'),
+    EXPERIENCES_PROVIDER: z.string().default('openai'),
+    LOG_LEVEL,
+  },
+  process.env,
+);
+const logger = createLogger('worker', configuration.LOG_LEVEL);
+
+await runProcess(
+  logger,
+  async () => {
+    const worker = await startWorker({
+      temporalAddress: configuration.TEMPORAL_ADDRESS,
+      temporalNamespace: configuration.TEMPORAL_NAMESPACE,
+      taskQueue: configuration.EXPERIENCES_TASK_QUEUE,
+      serviceAddress: configuration.EXPERIENCES_ADDRESS,
+      model: {
+        baseUrl: configuration.OPENAI_BASE_URL,
+        apiKey: configuration.OPENAI_API_KEY,
+        model: configuration.EXPERIENCES_MODEL,
+        provider: configuration.EXPERIENCES_PROVIDER,
+      },
+      logger,
+    });
+    worker.ended.catch((error: unknown) => {
+      logger.fatal({ err: error }, 'the worker ended by itself');
+      process.exit(1);
+    });
+    logger.info({ taskQueue: configuration.EXPERIENCES_TASK_QUEUE }, 'worker ready');
+    return worker;
+  },
+  { stopTimeMaxMs: 150_000 },
+);

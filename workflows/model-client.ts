@@ -1,0 +1,218 @@
+import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import { z } from 'zod';
+import { canonicalUnits, type Units, unitKind } from '../services/domain/units.js';
+import { unitsOfOpenAiUsage } from '../services/providers/openai-usage.js';
+import { reportPaidCall } from './plugin/metering-scope.js';
+
+export interface ModelClientOptions {
+  /** Of any OpenAI-compatible API, e.g. `https://api.openai.com/v1`. */
+  readonly baseUrl: string;
+  /** undefined: none is sent. */
+  readonly apiKey: string | undefined;
+  readonly model: string;
+  /** Under which name its prices are listed. */
+  readonly provider: string;
+}
+
+export interface ChatRequest {
+  readonly system: string;
+  readonly user: string;
+  readonly maxOutputTokens: number;
+  /** Name of the step, for people. */
+  readonly step: string;
+  readonly signal: AbortSignal;
+}
+
+/** Why a provider gave no usable answer. `retryable`: the same request may succeed later. */
+export class ProviderFailure extends Error {
+  override readonly name = 'ProviderFailure';
+  readonly type: 'ProviderRefused' | 'ProviderUnavailable' | 'ProviderAnswerInvalid';
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(type: ProviderFailure['type'], message: string, options: FailureOptions) {
+    super(message, { cause: options.cause });
+    this.type = type;
+    this.retryable = options.retryable;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+interface FailureOptions {
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * Chat completions of an OpenAI-compatible provider. One method call is one request: nothing is retried here, because
+ * each request may be paid and has to be accounted for. Prompts and answers are neither logged nor put into errors.
+ */
+export class ModelClient {
+  readonly #options: ModelClientOptions;
+
+  constructor(options: ModelClientOptions) {
+    this.#options = options;
+  }
+
+  /** The answer's text. Throws {@link ProviderFailure}; reports what was spent in either case. */
+  async chat(request: ChatRequest): Promise<string> {
+    const startTime = new Date();
+    const started = performance.now();
+    const report = (facts: CallFacts): void => {
+      reportPaidCall({
+        provider: this.#options.provider,
+        model: facts.model ?? this.#options.model,
+        requestedModel: this.#options.model,
+        units: facts.units ?? NO_UNITS,
+        outcome: facts.succeeded ? 'SUCCEEDED' : request.signal.aborted ? 'CANCELLED' : 'FAILED',
+        startTime,
+        latencyMs: Math.round(performance.now() - started),
+        step: request.step,
+        httpStatusCode: facts.status,
+        providerRequestId: facts.requestId,
+        providerResponseId: facts.responseId,
+        unitsEstimated: facts.unitsEstimated ?? false,
+      });
+    };
+
+    let response: Response;
+    let text: string;
+    try {
+      response = await this.#send(request);
+    } catch (error) {
+      report({ succeeded: false });
+      throw networkFailure(error);
+    }
+    const facts = { status: response.status, requestId: response.headers.get('x-request-id') ?? undefined };
+    try {
+      text = await readBounded(response);
+    } catch (error) {
+      // The answer was cut: the provider did its work, and charges for it.
+      report({ succeeded: false, ...facts, ...(response.ok ? this.#estimate(request) : {}) });
+      throw networkFailure(error);
+    }
+    if (!response.ok) {
+      report({ succeeded: false, ...facts });
+      throw refusal(response);
+    }
+    const answer = COMPLETION.safeParse(parseJson(text));
+    const units = answer.success ? unitsOfOpenAiUsage(answer.data.usage) : undefined;
+    const content = answer.data?.choices[0]?.message.content ?? '';
+    report({
+      succeeded: content !== '',
+      ...facts,
+      model: answer.data?.model,
+      responseId: answer.data?.id,
+      ...(units === undefined ? this.#estimate(request, content) : { units }),
+    });
+    if (content !== '') return content;
+    const what = answer.success ? 'an answer without text' : 'an answer that is no chat completion';
+    throw new ProviderFailure('ProviderAnswerInvalid', `The provider sent ${what}.`, { retryable: true });
+  }
+
+  async #send({ system, user, maxOutputTokens, signal }: ChatRequest): Promise<Response> {
+    const { baseUrl, apiKey, model } = this.#options;
+    return fetch(`${baseUrl.replace(/\/+$/, '')}/chat/completions`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      },
+      body: JSON.stringify({
+        model,
+        messages: [
+          { role: 'system', content: system },
+          { role: 'user', content: user },
+        ],
+        max_tokens: maxOutputTokens,
+        temperature: 0,
+      }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIME_MAX_MS)]),
+    });
+  }
+
+  /** For an answer whose usage is not known: the prompt was read, and what arrived was written. */
+  #estimate({ system, user }: ChatRequest, content = ''): { units: Units; unitsEstimated: true } {
+    const input = BigInt(countTokens(system) + countTokens(user) + CHAT_OVERHEAD_TOKENS);
+    const output = BigInt(countTokens(content));
+    return { units: canonicalUnits(new Map([[TEXT, { input, output }]])), unitsEstimated: true };
+  }
+}
+
+interface CallFacts {
+  readonly succeeded: boolean;
+  readonly status?: number;
+  readonly requestId?: string | undefined;
+  readonly model?: string | undefined;
+  readonly responseId?: string | undefined;
+  readonly units?: Units;
+  readonly unitsEstimated?: boolean;
+}
+
+/** Only what is used; everything else of the answer may be anything. */
+const COMPLETION = z.object({
+  id: z.string().max(256).optional(),
+  model: z.string().min(1).max(256).optional(),
+  choices: z.array(z.object({ message: z.object({ content: z.string().nullish() }) })).min(1),
+  usage: z.unknown(),
+});
+
+async function readBounded(response: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    bytes += part.length;
+    if (bytes > ANSWER_BYTES_MAX) throw new RangeError('the answer is larger than it may be');
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // Answered as an answer that is no chat completion.
+  }
+}
+
+function networkFailure(cause: unknown): ProviderFailure {
+  const timedOut = cause instanceof Error && cause.name === 'TimeoutError';
+  const what = timedOut ? 'did not answer in time' : 'could not be reached, or cut the connection';
+  return new ProviderFailure('ProviderUnavailable', `The provider ${what}.`, { retryable: true, cause });
+}
+
+/** 408, 409, 429 and 5xx pass; any other refusal says that the request, the key or the model is wrong. */
+function refusal(response: Response): ProviderFailure {
+  const { status } = response;
+  const passing = status === 408 || status === 409 || status === 429 || status >= 500;
+  return new ProviderFailure(
+    passing ? 'ProviderUnavailable' : 'ProviderRefused',
+    `The provider answered HTTP ${status}${EXPLANATIONS[status] ?? ''}.`,
+    { retryable: passing, retryAfterMs: passing ? retryAfterMs(response.headers) : undefined },
+  );
+}
+
+/** `retry-after` in seconds or as a date (RFC 9110, section 10.2.3), or in milliseconds as OpenAI sends it too. */
+function retryAfterMs(headers: Headers): number | undefined {
+  const milliseconds = Number(headers.get('retry-after-ms') ?? Number.NaN);
+  if (Number.isFinite(milliseconds) && milliseconds >= 0) return Math.min(milliseconds, RETRY_AFTER_MAX_MS);
+  const text = headers.get('retry-after');
+  if (text === null) return undefined;
+  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1_000;
+  return Number.isFinite(seconds) ? Math.min(Math.max(0, seconds * 1_000), RETRY_AFTER_MAX_MS) : undefined;
+}
+
+const EXPLANATIONS: Readonly<Record<number, string>> = {
+  401: ': the API key is missing or wrong (OPENAI_API_KEY)',
+  403: ': the API key may not do this',
+  404: ': it does not know the model or the address (EXPERIENCES_MODEL, OPENAI_BASE_URL)',
+  429: ': too many requests',
+};
+const NO_UNITS: Units = new Map();
+const TEXT = unitKind('text');
+const CHAT_OVERHEAD_TOKENS = 9;
+const REQUEST_TIME_MAX_MS = 90_000;
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+const RETRY_AFTER_MAX_MS = 60_000;
