@@ -189,6 +189,22 @@ describe('seeding', () => {
     expect(ratesOf(only(seed([acme({ tiny: prices })])))).toEqual(rates);
   });
 
+  it.each([
+    [['ti', 'tiny'], '0.000001'],
+    [['tiny', 'ti'], '0.000002'],
+  ])(
+    'keeps the order of the list %j: of the models that match a name the first counts',
+    ([first = '', second = ''], input) => {
+      const models = [first, second].map((text) => ({
+        id: text,
+        match: { starts_with: text },
+        prices: { input_mtok: text === 'ti' ? 1 : 2 },
+      }));
+      const { prices } = seed([{ id: 'acme', models }]);
+      expect(inputAt(prices, 'tiny-1', MAY)).toBe(input);
+    },
+  );
+
   it('takes the dated prices and leaves out windows of the day', () => {
     const window = { type: 'time_of_date', start_time: '01:00:00Z', end_time: '04:00:00Z' };
     const { prices, notes } = seed([

@@ -1,6 +1,6 @@
 import {
+  ActivityCancellationType,
   ApplicationFailure,
-  CancellationScope,
   defineQuery,
   proxyActivities,
   setHandler,
@@ -40,7 +40,9 @@ export async function documentSummarization(input: RunInput): Promise<DocumentSu
   const activities = proxyActivities<SummarizationActivities>({
     startToCloseTimeout: '2 minutes',
     scheduleToCloseTimeout: '15 minutes',
-    heartbeatTimeout: '20 seconds',
+    heartbeatTimeout: '10 seconds',
+    // A cancelled call has to tell what it spent before the run ends.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry: {
       initialInterval: '1 second',
       backoffCoefficient: 2,
@@ -53,32 +55,21 @@ export async function documentSummarization(input: RunInput): Promise<DocumentSu
     return result;
   };
 
-  // When one call fails for good its siblings are cancelled: what they would still spend is of no use.
-  return CancellationScope.cancellable(async () => {
-    const scope = CancellationScope.current();
-    try {
-      let summaries = await boundedMap(chunks, parallelCalls, async (chunk, index) =>
-        done(await activities.summarizeChunk({ text: chunk, index, count: chunks.length })),
-      );
-      let level = 0;
-      while (summaries.length > 1) {
-        level += 1;
-        const groups = groupsOf(summaries, fanIn);
-        progress = { ...progress, phase: 'combine' };
-        summaries = await boundedMap(groups, parallelCalls, async (group, index) =>
-          group.length === 1 && group[0] !== undefined
-            ? group[0]
-            : done(
-                await activities.combineSummaries({ summaries: group, level, index, count: groups.length }),
-              ),
-        );
-      }
-      return { summary: summaries[0] ?? '', chunkCount: chunks.length, levelCount: level };
-    } catch (error) {
-      scope.cancel();
-      throw error;
-    }
-  });
+  let summaries = await boundedMap(chunks, parallelCalls, async (chunk, index) =>
+    done(await activities.summarizeChunk({ text: chunk, index, count: chunks.length })),
+  );
+  let level = 0;
+  while (summaries.length > 1) {
+    level += 1;
+    const groups = groupsOf(summaries, fanIn);
+    progress = { ...progress, phase: 'combine' };
+    summaries = await boundedMap(groups, parallelCalls, async (group, index) =>
+      group.length === 1 && group[0] !== undefined
+        ? group[0]
+        : done(await activities.combineSummaries({ summaries: group, level, index, count: groups.length })),
+    );
+  }
+  return { summary: summaries[0] ?? '', chunkCount: chunks.length, levelCount: level };
 }
 
 interface Parameters {

@@ -2,7 +2,7 @@ import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { z } from 'zod';
 import { canonicalUnits, type Units, unitKind } from '../services/domain/units.js';
 import { unitsOfOpenAiUsage } from '../services/providers/openai-usage.js';
-import { reportPaidCall } from './plugin/metering-scope.js';
+import { reportPaidCall, type UnitsBasis } from './plugin/metering-scope.js';
 
 export interface ModelClientOptions {
   /** Of any OpenAI-compatible API, e.g. `https://api.openai.com/v1`. */
@@ -72,7 +72,7 @@ export class ModelClient {
         httpStatusCode: facts.status,
         providerRequestId: facts.requestId,
         providerResponseId: facts.responseId,
-        unitsEstimated: facts.unitsEstimated ?? false,
+        unitsBasis: facts.unitsBasis,
       });
     };
 
@@ -81,7 +81,7 @@ export class ModelClient {
     try {
       response = await this.#send(request);
     } catch (error) {
-      report({ succeeded: false });
+      report({ succeeded: false, unitsBasis: isUnsent(error) ? 'none' : 'unknown' });
       throw networkFailure(error);
     }
     const facts = { status: response.status, requestId: response.headers.get('x-request-id') ?? undefined };
@@ -89,11 +89,11 @@ export class ModelClient {
       text = await readBounded(response);
     } catch (error) {
       // The answer was cut: the provider did its work, and charges for it.
-      report({ succeeded: false, ...facts, ...(response.ok ? this.#estimate(request) : {}) });
+      report({ succeeded: false, ...facts, ...(response.ok ? this.#estimate(request) : NONE) });
       throw networkFailure(error);
     }
     if (!response.ok) {
-      report({ succeeded: false, ...facts });
+      report({ succeeded: false, ...facts, ...NONE });
       throw refusal(response);
     }
     const answer = COMPLETION.safeParse(parseJson(text));
@@ -104,7 +104,7 @@ export class ModelClient {
       ...facts,
       model: answer.data?.model,
       responseId: answer.data?.id,
-      ...(units === undefined ? this.#estimate(request, content) : { units }),
+      ...(units === undefined ? this.#estimate(request, content) : { units, unitsBasis: 'reported' }),
     });
     if (content !== '') return content;
     const what = answer.success ? 'an answer without text' : 'an answer that is no chat completion';
@@ -133,10 +133,10 @@ export class ModelClient {
   }
 
   /** For an answer whose usage is not known: the prompt was read, and what arrived was written. */
-  #estimate({ system, user }: ChatRequest, content = ''): { units: Units; unitsEstimated: true } {
+  #estimate({ system, user }: ChatRequest, content = ''): Pick<CallFacts, 'units' | 'unitsBasis'> {
     const input = BigInt(countTokens(system) + countTokens(user) + CHAT_OVERHEAD_TOKENS);
     const output = BigInt(countTokens(content));
-    return { units: canonicalUnits(new Map([[TEXT, { input, output }]])), unitsEstimated: true };
+    return { units: canonicalUnits(new Map([[TEXT, { input, output }]])), unitsBasis: 'estimated' };
   }
 }
 
@@ -147,7 +147,7 @@ interface CallFacts {
   readonly model?: string | undefined;
   readonly responseId?: string | undefined;
   readonly units?: Units;
-  readonly unitsEstimated?: boolean;
+  readonly unitsBasis: UnitsBasis;
 }
 
 /** Only what is used; everything else of the answer may be anything. */
@@ -175,6 +175,14 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined; // Answered as an answer that is no chat completion.
   }
+}
+
+/** Whether the request never reached the provider: nobody listened, or the name is unknown. */
+function isUnsent(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && UNSENT_CODES.has(String(cause.code))) return true;
+  }
+  return false;
 }
 
 function networkFailure(cause: unknown): ProviderFailure {
@@ -210,7 +218,16 @@ const EXPLANATIONS: Readonly<Record<number, string>> = {
   404: ': it does not know the model or the address (EXPERIENCES_MODEL, OPENAI_BASE_URL)',
   429: ': too many requests',
 };
+const NONE = { unitsBasis: 'none' } as const;
 const NO_UNITS: Units = new Map();
+const UNSENT_CODES = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
 const TEXT = unitKind('text');
 const CHAT_OVERHEAD_TOKENS = 9;
 const REQUEST_TIME_MAX_MS = 90_000;

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { type ModelClient, ProviderFailure } from './model-client.js';
 
 /** Each activity makes one paid call; what it costs is recorded by the interceptor around it. */
@@ -9,7 +9,9 @@ export function createSummarizationActivities({ model }: { readonly model: Pick<
     try {
       return await model.chat({ system, user, step, maxOutputTokens: SUMMARY_TOKENS_MAX, signal });
     } catch (error) {
-      if (signal.aborted || !(error instanceof ProviderFailure)) throw error;
+      // Only Temporal's own failure counts as a cancellation.
+      if (signal.aborted) throw new CancelledFailure('The call was cancelled.');
+      if (!(error instanceof ProviderFailure)) throw error;
       throw ApplicationFailure.create({
         type: error.type,
         message: error.message,

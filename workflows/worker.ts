@@ -43,6 +43,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       ],
     },
     maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX,
+    // A cancellation reaches an activity with the answer to a heartbeat.
+    maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     // Longer than the longest call: a call that is cut by a restart would be paid again.
     shutdownGraceTime: SHUTDOWN_GRACE_MS,
   });
@@ -81,4 +83,5 @@ function installRuntime(logger: Logger): void {
 }
 
 const ACTIVITIES_MAX = 200;
+const HEARTBEAT_INTERVAL_MS = 1_000;
 const SHUTDOWN_GRACE_MS = 120_000;

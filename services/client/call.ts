@@ -105,9 +105,10 @@ function backoffMs(attempt: number, error: unknown): number {
   return hintMs + Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempt - 1));
 }
 
+/** HTTP/2 drops a value that begins or ends with a space, so such spaces stay here. */
 export function metadataOf(pairs: Readonly<Record<string, string>>): Metadata {
   const metadata = new Metadata();
-  for (const [key, value] of Object.entries(pairs)) metadata.set(key, value);
+  for (const [key, value] of Object.entries(pairs)) metadata.set(key, value.trim());
   return metadata;
 }
 

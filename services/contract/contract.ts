@@ -7,7 +7,7 @@ import type { ProtoGrpcType as ExperienceTypes } from './generated/experience_se
 import type { ProtoGrpcType as TypeTypes } from './generated/experience_type_service.js';
 import type { ProtoGrpcType as PriceTypes } from './generated/price_service.js';
 import type { ProtoGrpcType as UsageTypes } from './generated/usage_service.js';
-import { PACKAGE_ROOT } from './package-root.js';
+import { PACKAGE_ROOT } from '../runtime/package-root.js';
 
 /** The generator of the types in generate.mjs is called with the same options: they must agree. */
 export const LOADER_OPTIONS: Options = { longs: String, enums: String, defaults: true, oneofs: true };

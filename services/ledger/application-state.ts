@@ -2,8 +2,9 @@ import type { ExperienceType } from '../domain/experience-type.js';
 import { CatalogueIndex } from '../pricing/catalogue-index.js';
 import { PriceBook } from '../pricing/price-book.js';
 import { fromPriceDocument } from './price-document.js';
-import { READ_TIME_MAX_MS, type Store, TRANSACTION_OPTIONS } from './store.js';
-import { fromTypeDocument } from './type-document.js';
+import { READ_TIME_MAX_MS, type Store } from './store.js';
+import { inTransaction, type Transaction } from './transaction.js';
+import { fromTypeDocument, typeKeysOf } from './type-document.js';
 
 /**
  * What a record is checked and priced against: the types and prices of an application. Every write to them raises the
@@ -26,59 +27,58 @@ export interface Revisions {
 export class ApplicationStates {
   readonly #store: Store;
   readonly #states = new Map<string, ApplicationState>();
-  #catalogue: { readonly revision: number; readonly index: CatalogueIndex } | undefined;
+  #catalogue: CatalogueAtRevision | undefined;
 
   constructor(store: Store) {
     this.#store = store;
   }
 
   /** The state last loaded, if any: possibly stale, and only good where a commit or a read checks its revisions. */
-  async known(application: string): Promise<ApplicationState> {
-    return this.#states.get(application) ?? (await this.fresh(application));
+  async known(application: string, deadline: number): Promise<ApplicationState> {
+    return this.#states.get(application) ?? (await this.fresh(application, deadline));
   }
 
   /** The state at the revisions in force, which costs one small read when nothing has changed. */
-  async current(application: string): Promise<ApplicationState> {
+  async current(application: string, deadline: number): Promise<ApplicationState> {
     const state = this.#states.get(application);
     if (state !== undefined && sameRevisions(state.revisions, await readRevisions(this.#store, application)))
       return state;
-    return this.fresh(application);
+    return this.fresh(application, deadline);
   }
 
   /** Loads the state anew. */
-  async fresh(application: string): Promise<ApplicationState> {
-    const session = this.#store.client.startSession();
-    try {
-      session.startTransaction(TRANSACTION_OPTIONS);
-      const options = { session, maxTimeMS: READ_TIME_MAX_MS };
-      const revisions = await readRevisions(this.#store, application, options);
-      const types = await this.#store.types.find({ '_id.a': application }, options).toArray();
-      const own = await this.#store.prices.find({ '_id.a': application }, options).toArray();
-      if (this.#catalogue?.revision !== revisions.catalogue) {
-        const rows = await this.#store.prices.find({ '_id.a': '' }, options).toArray();
-        this.#catalogue = {
-          revision: revisions.catalogue,
-          index: new CatalogueIndex(rows.map(fromPriceDocument)),
-        };
-      }
-      await session.commitTransaction();
-      const state: ApplicationState = {
+  async fresh(application: string, deadline: number): Promise<ApplicationState> {
+    const state = await inTransaction(this.#store, deadline, async (transaction) => {
+      const revisions = await readRevisions(this.#store, application, transaction);
+      const types = await this.#store.types.find({ _id: typeKeysOf(application) }, transaction).toArray();
+      const own = await this.#store.prices.find({ '_id.a': application }, transaction).toArray();
+      const catalogue = await this.#catalogueAt(revisions.catalogue, transaction);
+      return {
         revisions,
         types: new Map(types.map((document) => [document._id.n, fromTypeDocument(document)])),
-        prices: new PriceBook(own.map(fromPriceDocument), this.#catalogue.index),
+        prices: new PriceBook(own.map(fromPriceDocument), catalogue.index),
       };
-      this.#states.set(application, state);
-      return state;
-    } catch (error) {
-      if (session.inTransaction()) await session.abortTransaction().catch(() => undefined); // The server ends it anyway.
-      throw error;
-    } finally {
-      await session.endSession();
-    }
+    });
+    this.#states.set(application, state);
+    return state;
+  }
+
+  /** The caller uses what is answered here: another load may have put a different revision in its place meanwhile. */
+  async #catalogueAt(revision: number, transaction: Transaction): Promise<CatalogueAtRevision> {
+    if (this.#catalogue?.revision === revision) return this.#catalogue;
+    const rows = await this.#store.prices.find({ '_id.a': '' }, transaction).toArray();
+    const loaded = { revision, index: new CatalogueIndex(rows.map(fromPriceDocument)) };
+    this.#catalogue = loaded;
+    return loaded;
   }
 }
 
-/** Both revision documents, in one round trip each; 0 where there is none. */
+interface CatalogueAtRevision {
+  readonly revision: number;
+  readonly index: CatalogueIndex;
+}
+
+/** Both revision documents; 0 where there is none. */
 export async function readRevisions(
   store: Store,
   application: string,

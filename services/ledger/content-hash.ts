@@ -5,14 +5,19 @@ import { parseUuid } from '../domain/uuid.js';
 /**
  * What is compared when an event id is sent again: the facts and the attribution as the caller stated them, after the
  * metadata of the call is merged in and before an experience id is made up. Absent fields do not take part, nor does
- * how the record travelled. Spellings that mean the same (a UUID in braces, units of zero) count as the same.
+ * how the record travelled. Spellings that mean the same (a UUID in braces, units of zero, tags in another order) count
+ * as the same.
  */
 export function contentHash(record: UsageRecord): Uint8Array {
   const { eventId: _identity, attribution, ...facts } = record;
   const id = attribution.experienceId;
   const canonical = {
     ...facts,
-    attribution: { ...attribution, experienceId: id === undefined ? undefined : (parseUuid(id) ?? id) },
+    attribution: {
+      ...attribution,
+      experienceId: id === undefined ? undefined : (parseUuid(id) ?? id),
+      requestTags: attribution.requestTags.toSorted(),
+    },
   };
   return createHash('sha256').update(canonicalJson(canonical)).digest().subarray(0, HASH_BYTES);
 }

@@ -11,7 +11,7 @@ import { typeNotFound } from './plan.js';
 import { READ_TIME_MAX_MS, type Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction } from './transaction.js';
-import { fromTypeDocument } from './type-document.js';
+import { fromTypeDocument, typeKeysOf } from './type-document.js';
 
 /** Experience types in the store. Every write raises the application's revision in the same transaction. */
 export class ExperienceTypes {
@@ -42,7 +42,7 @@ export class ExperienceTypes {
           metadata: { experience_type: name },
         });
       }
-      const count = await this.#store.types.countDocuments({ '_id.a': application }, transaction);
+      const count = await this.#store.types.countDocuments({ _id: typeKeysOf(application) }, transaction);
       if (count >= TYPES_MAX)
         throw new Fault('APPLICATION_FULL', `An application has at most ${TYPES_MAX} experience types.`);
       const now = new Date();
@@ -75,7 +75,7 @@ export class ExperienceTypes {
     options: { readonly after: string | undefined; readonly limit: number; readonly showDeleted: boolean },
   ): Promise<readonly ExperienceType[]> {
     const filter = {
-      _id: { $gt: { a: application, n: options.after ?? '' }, $lt: { a: `${application}\u0000`, n: '' } },
+      _id: typeKeysOf(application, options.after),
       ...(options.showDeleted ? {} : { d: { $exists: false } }),
     };
     const documents = await withStoreFaults(() =>

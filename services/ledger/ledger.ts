@@ -4,8 +4,8 @@ import { ExperienceTypes } from './experience-types.js';
 import { Experiences } from './experiences.js';
 import { migrate } from './migrate.js';
 import { Prices } from './prices.js';
-import { proveServer } from './probe.js';
-import { Store } from './store.js';
+import { connect, proveServer } from './probe.js';
+import { READ_TIME_MAX_MS, Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { UsageEvents } from './usage-events.js';
 import { Writer } from './writer.js';
@@ -37,13 +37,15 @@ export class Ledger {
   static async open(options: LedgerOptions): Promise<Ledger> {
     const store = new Store(options.uri, options.databaseName);
     try {
-      await store.client.connect();
+      await connect(store);
       await proveServer(store);
       await migrate(store, options.catalogue, options.applications);
       const key = await store.schema.findOne({ _id: 'page-token-key' });
       if (key?.k === undefined) throw new Error('the database holds no key for page tokens');
       const ledger = new Ledger(store, key.k.buffer);
-      for (const application of options.applications) await ledger.#states.fresh(application);
+      for (const application of options.applications) {
+        await ledger.#states.fresh(application, Date.now() + READ_TIME_MAX_MS);
+      }
       return ledger;
     } catch (error) {
       await store.close();
@@ -53,7 +55,7 @@ export class Ledger {
 
   /** Types and prices of an application at the revisions in force. */
   async state(application: string): Promise<ApplicationState> {
-    return withStoreFaults(() => this.#states.current(application));
+    return withStoreFaults(() => this.#states.current(application, Date.now() + READ_TIME_MAX_MS));
   }
 
   async close(): Promise<void> {

@@ -32,8 +32,8 @@ export interface Facts {
   readonly states: ReadonlyMap<string, ApplicationState>;
   readonly events: ReadonlyMap<string, StoredEvent>;
   readonly experiences: ReadonlyMap<string, Experience>;
-  /** The useful event of each operation. */
-  readonly useful: ReadonlyMap<string, UsageEvent>;
+  /** The useful events of each operation: one, unless two experiences recorded it at the same time. */
+  readonly useful: ReadonlyMap<string, readonly UsageEvent[]>;
 }
 
 export interface StoredEvent {
@@ -97,7 +97,7 @@ class BatchPlan {
 
   addEvent(entry: EventEntry): Outcome {
     const key = factKey(entry.application, entry.eventId);
-    const known = this.#facts.events.get(key) ?? this.#events.get(key);
+    const known = this.#known(key);
     if (known !== undefined) return repeated(entry, known);
 
     const place = this.#place(entry);
@@ -130,7 +130,8 @@ class BatchPlan {
           },
         );
       }
-      return { kind: 'experience', experience: existing, alreadyExisted: true, idReplaced: false };
+      const experience = { ...existing, type: type.name, version: existing.version || version };
+      return { kind: 'experience', experience, alreadyExisted: true, idReplaced: false };
     }
     const experience = newExperience(id ?? entry.spareExperienceId, entry.createTime, type.name, version, {
       userId: entry.userId,
@@ -170,19 +171,19 @@ class BatchPlan {
     if (existing.type !== '') this.#type(entry.application, existing.type); // A deleted type takes no more events.
     const warnings: RecordWarning[] = [];
     let adoption: Adoption | undefined;
-    if (type !== undefined) {
-      if (existing.type === '') {
-        if (existing.totals.eventCount > BigInt(ADOPTED_EVENTS_MAX))
-          warnings.push('EXPERIENCE_STAYS_UNTYPED');
-        else
-          adoption = { application: entry.application, experienceId: existing.id, type: type.name, version };
-      } else if (existing.type !== type.name) {
-        warnings.push('OTHER_EXPERIENCE_TYPE');
-      } else if (experienceVersion !== undefined && existing.version !== experienceVersion) {
-        warnings.push('OTHER_EXPERIENCE_VERSION');
-      }
+    if (existing.type === '') {
+      if (type !== undefined && existing.totals.eventCount > BigInt(ADOPTED_EVENTS_MAX))
+        warnings.push('EXPERIENCE_STAYS_UNTYPED');
+      else if (type !== undefined)
+        adoption = { application: entry.application, experienceId: existing.id, type: type.name, version };
+    } else if (type !== undefined && existing.type !== type.name) {
+      warnings.push('OTHER_EXPERIENCE_TYPE');
+    } else if (experienceVersion !== undefined && existing.version !== experienceVersion) {
+      warnings.push('OTHER_EXPERIENCE_VERSION');
     }
-    return { experience: existing, created: false, replaced, warnings, adoption };
+    const experience =
+      adoption === undefined ? existing : { ...existing, type: adoption.type, version: adoption.version };
+    return { experience, created: false, replaced, warnings, adoption };
   }
 
   #priced(entry: EventEntry, place: Place | undefined): UsageEvent {
@@ -227,8 +228,10 @@ class BatchPlan {
     if (ownKey !== undefined && own !== undefined) {
       this.#events.set(ownKey, { ...own, event: { ...own.event, useful: false } });
     } else {
-      const stored = this.#facts.useful.get(operation);
-      if (stored !== undefined) this.#demoted.set(operation, { application, event: stored });
+      for (const stored of this.#facts.useful.get(operation) ?? []) {
+        const event = { ...stored, useful: false };
+        this.#demoted.set(factKey(application, stored.eventId), { application, event });
+      }
     }
     this.#useful.set(operation, factKey(application, event.eventId));
   }
@@ -237,10 +240,31 @@ class BatchPlan {
     this.#experiences.set(factKey(application, experience.id), { application, experience });
   }
 
-  /** An experience that this very batch makes is adopted by the next call that names a type: it has to exist first. */
+  /**
+   * An experience that this very batch makes takes the type here, with its events so far. Any other takes it in a
+   * transaction of its own, after which the batch is planned anew.
+   */
   #adopt(adoption: Adoption): void {
-    const key = factKey(adoption.application, adoption.experienceId);
-    if (!this.#experiences.has(key) && !this.#adoptions.has(key)) this.#adoptions.set(key, adoption);
+    const { application, experienceId, type, version } = adoption;
+    const key = factKey(application, experienceId);
+    const made = this.#experiences.get(key);
+    if (made === undefined) {
+      if (!this.#adoptions.has(key)) this.#adoptions.set(key, adoption);
+      return;
+    }
+    this.#experiences.set(key, { application, experience: { ...made.experience, type, version } });
+    for (const [eventKey, { event, ...rest }] of this.#events) {
+      if (rest.application !== application || event.experienceId !== experienceId) continue;
+      const typed = { ...event, experienceType: type, experienceVersion: version };
+      this.#events.set(eventKey, { ...rest, event: typed });
+    }
+  }
+
+  /** An event that is recorded, as it stands after the entries before. */
+  #known(key: string): StoredEvent | undefined {
+    const stored = this.#facts.events.get(key);
+    if (stored === undefined) return this.#events.get(key);
+    return { ...stored, event: this.#demoted.get(key)?.event ?? stored.event };
   }
 
   #experience(application: string, id: Uuid): Experience | undefined {

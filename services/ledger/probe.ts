@@ -1,11 +1,42 @@
-import { Binary, Decimal128, MongoServerError } from 'mongodb';
+import {
+  Binary,
+  Decimal128,
+  MongoServerError,
+  MongoServerSelectionError,
+  ServerType,
+  type TopologyDescription,
+} from 'mongodb';
 import { parseMoney } from '../domain/money.js';
 import { fromDecimal, toDecimal } from './money-decimal.js';
-import { type Store, TRANSACTION_OPTIONS } from './store.js';
+import type { Store } from './store.js';
+import { inTransaction } from './transaction.js';
 
 /** That the server cannot do what the promises rest on; the message tells the command that mends it. */
 export class UnfitServer extends Error {
   override readonly name = 'UnfitServer';
+}
+
+/** Connects, or says in a few seconds which server is not there or not ready. */
+export async function connect(store: Store): Promise<void> {
+  try {
+    await store.client.connect();
+  } catch (error) {
+    if (!(error instanceof MongoServerSelectionError)) throw error;
+    const hosts = store.client.options.hosts.join(', ');
+    throw new UnfitServer(unreachable(hosts, error), { cause: error });
+  }
+}
+
+function unreachable(hosts: string, error: MongoServerSelectionError): string {
+  const topology: TopologyDescription | undefined = error.reason;
+  const servers = [...(topology?.servers.values() ?? [])];
+  if (servers.some(({ type }) => type === ServerType.RSGhost)) {
+    return `MongoDB at ${hosts} is a replica set that was never initiated. ${INITIATE}`;
+  }
+  if (servers.length === 0 && topology?.setName) {
+    return `MongoDB at ${hosts} is not of the replica set '${topology.setName}' that its URI names. If it is of none: ${AS_REPLICA_SET}`;
+  }
+  return `MongoDB cannot be reached at ${hosts}: ${error.message}`;
 }
 
 /**
@@ -25,26 +56,30 @@ export async function proveServer(store: Store): Promise<void> {
 async function proveTransactions(store: Store): Promise<void> {
   const scratch = store.db.collection<{ _id: Binary; n?: Decimal128 }>(SCRATCH);
   const id = new Binary(crypto.getRandomValues(new Uint8Array(16)), Binary.SUBTYPE_UUID);
-  const session = store.client.startSession();
+  const deadline = Date.now() + PROOF_TIME_MAX_MS;
   try {
     await ensureScratch(store);
-    session.startTransaction(TRANSACTION_OPTIONS);
-    await scratch.insertOne({ _id: id }, { session });
-    await session.abortTransaction();
+    await inTransaction(store, deadline, async (transaction) => {
+      await scratch.insertOne({ _id: id }, transaction);
+      await transaction.session.abortTransaction();
+      throw new Aborted();
+    }).catch((error: unknown) => {
+      if (!(error instanceof Aborted)) throw error;
+    });
     if ((await scratch.countDocuments({ _id: id })) !== 0) throw new UnfitServer(NO_TRANSACTIONS);
-    session.startTransaction(TRANSACTION_OPTIONS);
-    await scratch.insertOne({ _id: id }, { session });
-    await session.commitTransaction();
+    await inTransaction(store, deadline, (transaction) => scratch.insertOne({ _id: id }, transaction));
     if ((await scratch.countDocuments({ _id: id })) !== 1) throw new UnfitServer(NO_TRANSACTIONS);
   } catch (error) {
     if (error instanceof MongoServerError && error.code === ILLEGAL_OPERATION)
       throw new UnfitServer(STANDALONE);
     throw error;
   } finally {
-    await session.endSession();
     await scratch.deleteOne({ _id: id }).catch(() => undefined); // A left-over does no harm.
   }
 }
+
+/** Ends a transaction that is to leave nothing behind. */
+class Aborted extends Error {}
 
 async function proveDecimals(store: Store): Promise<void> {
   const scratch = store.db.collection<{ _id: Binary; n: Decimal128 }>(SCRATCH);
@@ -79,11 +114,15 @@ const SCRATCH = 'probe';
 const WIRE_VERSION_MIN = 9;
 const ILLEGAL_OPERATION = 20;
 const NAMESPACE_EXISTS = 48;
-const STANDALONE =
-  'MongoDB runs as a standalone server, which has no transactions. Restart it as a replica set of one node with\n' +
-  '  mongod --replSet rs0 --dbpath <its data folder>\n' +
-  'and initiate it once with\n' +
+/** For the proof with all its repeats, which another process that makes its collections can call for. */
+const PROOF_TIME_MAX_MS = 10_000;
+const INITIATE =
+  'Initiate it once with\n' +
   '  mongosh --eval \'rs.initiate({ _id: "rs0", members: [{ _id: 0, host: "127.0.0.1:27017" }] })\'';
+const AS_REPLICA_SET =
+  'Restart it as a replica set of one node with\n' +
+  `  mongod --replSet rs0 --dbpath <its data folder>\n${INITIATE}`;
+const STANDALONE = `MongoDB runs as a standalone server, which has no transactions. ${AS_REPLICA_SET}`;
 const NO_TRANSACTIONS =
   'This server accepts transactions but does not keep them; a MongoDB replica set is needed.';
 const NO_DECIMALS = 'This server does not add Decimal128 exactly; a MongoDB replica set is needed.';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClientSession, MongoError, MongoServerError } from 'mongodb';
+import { type ClientSession, MongoError, MongoServerSelectionError } from 'mongodb';
 import { Fault } from '../domain/fault.js';
 import { type Store, TRANSACTION_OPTIONS } from './store.js';
-import { isStoreAway, storeFault } from './store-fault.js';
+import { isDuplicateKey, isUnreachable, storeFault, unsettled } from './store-fault.js';
 
 /**
  * Runs `body` in a transaction until it is committed, has failed for good, or the deadline has passed. The driver's own
@@ -20,16 +20,19 @@ export async function inTransaction<T>(
   for (let attempt = 0; ; attempt += 1) {
     checkDeadline(deadline);
     const session = store.client.startSession();
+    let failure: unknown;
     try {
-      session.startTransaction(TRANSACTION_OPTIONS);
-      const result = await body({ session, maxTimeMS: timeLeftMs(deadline) });
+      session.startTransaction({ ...TRANSACTION_OPTIONS, maxCommitTimeMS: timeLeftMs(deadline) });
+      const result = await body(commandOptions(session, deadline));
       await commit(session, deadline);
       return result;
     } catch (error) {
-      if (session.inTransaction()) await session.abortTransaction().catch(() => undefined); // The server ends it anyway.
-      if (!isWorthAnotherAttempt(error, attempt)) throw storeFault(error);
+      failure = error;
     } finally {
-      await session.endSession().catch(() => undefined); // Only gives a server-side resource back early.
+      await end(session, failure);
+    }
+    if (attempt >= attemptsMax(failure)) {
+      throw failure instanceof RunAgain || isDuplicateKey(failure) ? unsettled(failure) : storeFault(failure);
     }
     await sleep(backoffMs(attempt));
   }
@@ -46,32 +49,55 @@ export class RunAgain extends Error {
   override readonly name = 'RunAgain';
 }
 
+/** Read anew for each command, so that many commands of a body do not each take all the time. */
+function commandOptions(session: ClientSession, deadline: number): Transaction {
+  return {
+    session,
+    get maxTimeMS() {
+      return timeLeftMs(deadline);
+    },
+  };
+}
+
+/** Sends the commit again while its outcome is unknown, which commits at most once. */
 async function commit(session: ClientSession, deadline: number): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
     try {
       await session.commitTransaction();
       return;
     } catch (error) {
-      const unknown = error instanceof MongoError && error.hasErrorLabel('UnknownTransactionCommitResult');
-      if (!unknown || Date.now() >= deadline || attempt >= COMMIT_ATTEMPTS_MAX) throw error;
+      if (attempt >= commitAttemptsMax(error) || Date.now() >= deadline) throw error;
       await sleep(backoffMs(attempt));
     }
   }
 }
 
-/**
- * A conflict with another transaction, or an id that another one inserted after our snapshot: a new snapshot sees it.
- * When the store cannot be reached the caller is told at once: it has the retry hint, and its time is its own.
- */
-function isWorthAnotherAttempt(error: unknown, attempt: number): boolean {
-  if (error instanceof RunAgain) return attempt < ATTEMPTS_MAX;
-  if (!(error instanceof MongoError) || attempt >= ATTEMPTS_MAX) return false;
-  if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return true;
-  if (!error.hasErrorLabel('TransientTransactionError')) return false;
-  return error instanceof MongoServerError || attempt < AWAY_ATTEMPTS_MAX || !isStoreAway(error);
+/** Aborts what is still open. Of a store that is away nobody waits for that: it ends the transaction by itself. */
+async function end(session: ClientSession, failure: unknown): Promise<void> {
+  const ended = session.endSession().catch(() => undefined); // Only gives a server-side resource back early.
+  if (failure instanceof MongoError && isUnreachable(failure)) return;
+  await ended;
 }
 
-export function checkDeadline(deadline: number): void {
+/**
+ * How often a body that failed so is run again: after a conflict with another transaction, or an id that another one
+ * inserted after our snapshot, a new snapshot sees it. When the store cannot be reached the caller is told soon: it has
+ * the retry hint, and its time is its own.
+ */
+function attemptsMax(failure: unknown): number {
+  if (failure instanceof RunAgain || isDuplicateKey(failure)) return ATTEMPTS_MAX;
+  if (!(failure instanceof MongoError) || !failure.hasErrorLabel('TransientTransactionError')) return 0;
+  return isUnreachable(failure) ? AWAY_ATTEMPTS_MAX : ATTEMPTS_MAX;
+}
+
+function commitAttemptsMax(failure: unknown): number {
+  if (!(failure instanceof MongoError)) return 0;
+  if (failure instanceof MongoServerSelectionError) return 0; // The driver has waited for the store by then.
+  if (isUnreachable(failure)) return AWAY_ATTEMPTS_MAX;
+  return failure.hasErrorLabel('UnknownTransactionCommitResult') ? COMMIT_ATTEMPTS_MAX : 0;
+}
+
+function checkDeadline(deadline: number): void {
   if (Date.now() < deadline) return;
   throw new Fault(
     'DEADLINE_EXCEEDED',
@@ -79,7 +105,7 @@ export function checkDeadline(deadline: number): void {
   );
 }
 
-export function timeLeftMs(deadline: number): number {
+function timeLeftMs(deadline: number): number {
   return Math.max(1, Math.min(COMMAND_TIME_MAX_MS, Math.ceil(deadline - Date.now())));
 }
 
@@ -94,4 +120,3 @@ const COMMIT_ATTEMPTS_MAX = 5;
 const BACKOFF_FIRST_MS = 4;
 const BACKOFF_MAX_MS = 120;
 const COMMAND_TIME_MAX_MS = 10_000;
-const DUPLICATE_KEY = 11_000;

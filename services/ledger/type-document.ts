@@ -1,5 +1,5 @@
 import type { ExperienceType } from '../domain/experience-type.js';
-import type { TypeDocument } from './documents.js';
+import type { TypeDocument, TypeKey } from './documents.js';
 
 export function fromTypeDocument(document: TypeDocument): ExperienceType {
   return {
@@ -13,4 +13,15 @@ export function fromTypeDocument(document: TypeDocument): ExperienceType {
     updateTime: document.u,
     deleteTime: document.d,
   };
+}
+
+/**
+ * The keys of an application's types, of names after `after`: a range, because the index on whole keys serves no filter
+ * on a part of them.
+ */
+export function typeKeysOf(
+  application: string,
+  after = '',
+): { readonly $gt: TypeKey; readonly $lt: TypeKey } {
+  return { $gt: { a: application, n: after }, $lt: { a: `${application}\u0000`, n: '' } };
 }

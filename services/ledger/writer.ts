@@ -36,9 +36,13 @@ export class Writer {
   async write(entries: readonly Entry[], deadline: number): Promise<readonly Outcome[]> {
     const applications = [...new Set(entries.map(({ application }) => application))];
     const states = new Map<string, ApplicationState>();
-    for (const application of applications) states.set(application, await this.#states.known(application));
+    for (const application of applications) {
+      states.set(application, await this.#states.known(application, deadline));
+    }
     return inTransaction(this.#store, deadline, async (transaction) => {
-      for (const application of applications) await this.#checkRevisions(application, states, transaction);
+      for (const application of applications) {
+        await this.#checkRevisions(application, states, transaction, deadline);
+      }
       const plan = planBatch(entries, { states, ...(await this.#readFacts(entries, transaction)) });
       if (plan.adoptions.length > 0) {
         await transaction.session.abortTransaction();
@@ -55,12 +59,13 @@ export class Writer {
     application: string,
     states: Map<string, ApplicationState>,
     transaction: Transaction,
+    deadline: number,
   ): Promise<void> {
     const revisions = await readRevisions(this.#store, application, transaction);
     const state = states.get(application);
     if (state !== undefined && sameRevisions(state.revisions, revisions)) return;
     await transaction.session.abortTransaction();
-    states.set(application, await this.#states.fresh(application));
+    states.set(application, await this.#states.fresh(application, deadline));
     throw new RunAgain();
   }
 
@@ -85,7 +90,7 @@ export class Writer {
   }
 
   async #readUseful(entries: readonly Entry[], options: Transaction): Promise<Facts['useful']> {
-    const found = new Map<string, UsageEvent>();
+    const found = new Map<string, UsageEvent[]>();
     const operations = new Map<string, Set<string>>();
     for (const entry of entries) {
       const operation = entry.kind === 'event' ? entry.record.operationKey : undefined;
@@ -95,8 +100,9 @@ export class Writer {
     for (const [application, keys] of operations) {
       const filter = { '_id.a': application, op: { $in: [...keys] }, us: true } as const;
       for (const document of await this.#store.events.find<EventDocument>(filter, options).toArray()) {
-        if (document.op !== undefined)
-          found.set(factKey(application, document.op), fromEventDocument(document));
+        if (document.op === undefined) continue;
+        const key = factKey(application, document.op);
+        found.set(key, [...(found.get(key) ?? []), fromEventDocument(document)]);
       }
     }
     return found;
@@ -133,6 +139,10 @@ export class Writer {
       await this.#store.events.updateMany({ _id: { $in: keys } }, { $unset: { us: true } }, options);
     }
     const writes = totalsWrites(plan);
-    if (writes.length > 0) await this.#store.experiences.bulkWrite(writes, options);
+    if (writes.length === 0) return;
+    const { insertedCount, matchedCount } = await this.#store.experiences.bulkWrite(writes, options);
+    if (insertedCount + matchedCount !== writes.length) {
+      throw new Error('every experience that a batch adds to is there, or is made by it');
+    }
   }
 }

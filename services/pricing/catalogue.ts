@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../runtime/package-root.js';
 import { fromCatalogueLine, toCatalogueLine } from './catalogue-line.js';
 import type { Price } from './price.js';
 
@@ -29,20 +29,5 @@ export function formatCatalogue(prices: readonly Price[]): string {
 
 /** The compiler copies no JSON: sources and build both read the one file among the sources. */
 export function cataloguePath(): string {
-  return join(packageRoot(dirname(fileURLToPath(import.meta.url))), 'services', 'pricing', 'catalogue.json');
-}
-
-const PACKAGE_NAME = 'experiences';
-
-function packageRoot(folder: string): string {
-  if (packageName(join(folder, 'package.json')) === PACKAGE_NAME) return folder;
-  const parent = dirname(folder);
-  if (parent === folder) throw new Error(`no folder above is the package ${PACKAGE_NAME}`);
-  return packageRoot(parent);
-}
-
-function packageName(manifestPath: string): unknown {
-  if (!existsSync(manifestPath)) return undefined;
-  const manifest: unknown = JSON.parse(readFileSync(manifestPath, 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'name' in manifest ? manifest.name : undefined;
+  return join(PACKAGE_ROOT, 'services', 'pricing', 'catalogue.json');
 }

@@ -19,24 +19,17 @@ export function fromAttributionMetadata(metadata: Metadata, check: RequestCheck)
   const type = single(metadata, ATTRIBUTION_KEYS.experienceType, check);
   const version = single(metadata, ATTRIBUTION_KEYS.experienceVersion, check);
   const user = single(metadata, ATTRIBUTION_KEYS.userId, check);
-  const tags = single(metadata, ATTRIBUTION_KEYS.requestTags, check);
+  const tags = metadata.get(ATTRIBUTION_KEYS.requestTags).join();
   if (version !== '' && !/^[1-9]\d{0,8}$/.test(version)) {
     check.bad(ATTRIBUTION_KEYS.experienceVersion, 'must be a whole number from 1');
   }
   return {
-    experienceId: checkedExperienceId(ATTRIBUTION_KEYS.experienceId, id, check),
+    experienceId: check.newExperienceId(ATTRIBUTION_KEYS.experienceId, id),
     experienceType: check.optional(ATTRIBUTION_KEYS.experienceType, type, typeNameRule),
     experienceVersion: version === '' ? undefined : Number(version),
     userId: check.optional(ATTRIBUTION_KEYS.userId, user, userIdRule),
     requestTags: checkedTags(ATTRIBUTION_KEYS.requestTags, tags === '' ? [] : tags.split(','), check),
   };
-}
-
-/** An id that is no UUID is not refused here: it is replaced by a fresh one, and flagged. */
-export function checkedExperienceId(field: string, text: string, check: RequestCheck): string | undefined {
-  if (text.length > EXPERIENCE_ID_LENGTH_MAX)
-    check.bad(field, `must be at most ${EXPERIENCE_ID_LENGTH_MAX} characters`);
-  return text === '' ? undefined : text;
 }
 
 export function checkedTags(field: string, tags: readonly string[], check: RequestCheck): readonly string[] {
@@ -80,11 +73,15 @@ export function mergeAttribution(message: Attribution, metadata: Attribution): A
   };
 }
 
-/** grpc-js joins repeated keys to one value: "a, b" would pass as an id of its own. */
+/**
+ * The one value of a key; empty for none. Node joins the values of a repeated header (RFC 9110, section 5.3) before
+ * anyone sees them: "a, b" would pass as an id of its own, though none of our values holds a comma and a space.
+ */
 function single(metadata: Metadata, key: string, check: RequestCheck): string {
-  const values = metadata.get(key).map(String);
-  if (values.length > 1) check.bad(key, 'is given more than once');
-  return values[0]?.trim() ?? '';
+  const value = metadata.get(key).join(JOINT);
+  if (!value.includes(JOINT)) return value.trim();
+  check.bad(key, 'is given more than once');
+  return '';
 }
 
 function canonical(experienceId: string | undefined): string | undefined {
@@ -95,4 +92,4 @@ function differs<T>(a: T | undefined, b: T | undefined): boolean {
   return a !== undefined && b !== undefined && a !== b;
 }
 
-const EXPERIENCE_ID_LENGTH_MAX = 1_024;
+const JOINT = ', ';

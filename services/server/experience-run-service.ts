@@ -11,7 +11,6 @@ import {
   type RunInput,
 } from '../domain/run.js';
 import { longTextRule, shortTextRule, typeNameRule, userIdRule } from '../domain/text-rules.js';
-import { checkedExperienceId } from './attribution-metadata.js';
 import type { Handlers } from './handler.js';
 import { RequestCheck } from './request-check.js';
 import type { RunRequest, Runs, RunView } from './runs.js';
@@ -20,8 +19,9 @@ import { toWireTime, toWireTotals } from './to-wire.js';
 export function experienceRunService(runs: Runs, handlers: Handlers): ExperienceRunServiceHandlers {
   let watchers = 0;
   return {
-    StartExperience: handlers.unary(async (request, { application, deadline }) => {
-      const started = await runs.start(application, fromWireStart(request), deadline);
+    StartExperience: handlers.unary(async (request, { application, strictIds, deadline }) => {
+      const wanted = fromWireStart(request, new RequestCheck({ strictIds }));
+      const started = await runs.start(application, wanted, deadline);
       return {
         run: toWireRun(started.run),
         alreadyExisted: started.alreadyExisted,
@@ -70,12 +70,11 @@ export function experienceRunService(runs: Runs, handlers: Handlers): Experience
   };
 }
 
-function fromWireStart(request: StartExperienceRequest__Output): RunRequest {
-  const check = new RequestCheck();
+function fromWireStart(request: StartExperienceRequest__Output, check: RequestCheck): RunRequest {
   const wanted = {
     type: check.required('experience_type', request.experienceType, typeNameRule),
     version: check.version('experience_version', request.experienceVersion),
-    experienceId: checkedExperienceId('experience_id', request.experienceId, check),
+    experienceId: check.newExperienceId('experience_id', request.experienceId),
     userId: check.optional('user_id', request.userId, userIdRule),
     properties: check.properties('properties', request.properties),
     input: fromWireInput(request, check),

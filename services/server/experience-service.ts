@@ -3,7 +3,6 @@ import { typeNameRule, userIdRule } from '../domain/text-rules.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { ExperiencePosition } from '../ledger/experiences.js';
 import type { Ledger } from '../ledger/ledger.js';
-import { checkedExperienceId } from './attribution-metadata.js';
 import type { Handlers } from './handler.js';
 import type { PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
@@ -17,11 +16,11 @@ export function experienceService(
   handlers: Handlers,
 ): ExperienceServiceHandlers {
   return {
-    CreateExperience: handlers.unary(async (request, { application, deadline }) => {
-      const check = new RequestCheck();
+    CreateExperience: handlers.unary(async (request, { application, strictIds, deadline }) => {
+      const check = new RequestCheck({ strictIds });
       const type = check.required('experience_type', request.experienceType, typeNameRule);
       const version = check.version('experience_version', request.experienceVersion);
-      const experienceId = checkedExperienceId('experience_id', request.experienceId, check);
+      const experienceId = check.newExperienceId('experience_id', request.experienceId);
       const userId = check.optional('user_id', request.userId, userIdRule);
       const properties = check.properties('properties', request.properties);
       check.done();

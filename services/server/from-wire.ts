@@ -28,7 +28,7 @@ import {
 } from '../domain/units.js';
 import type { Attribution, UsageOutcome, UsageRecord, WorkflowSource } from '../domain/usage.js';
 import { RATE_MAX, type Rate, type UnitRate } from '../pricing/price.js';
-import { checkedExperienceId, checkedTags } from './attribution-metadata.js';
+import { checkedTags } from './attribution-metadata.js';
 import type { RequestCheck } from './request-check.js';
 
 /** Messages as they came over the wire, checked and turned into the domain's values. Bad fields go to the check. */
@@ -75,7 +75,7 @@ export function fromWireUsageRecord(wire: UsageRecord__Output, now: Date, check:
 export function fromWireAttribution(wire: Attribution__Output | null, check: RequestCheck): Attribution {
   if (wire === null) return NO_ATTRIBUTION;
   return {
-    experienceId: checkedExperienceId('record.attribution.experience_id', wire.experienceId, check),
+    experienceId: check.newExperienceId('record.attribution.experience_id', wire.experienceId),
     experienceType: check.optional('record.attribution.experience_type', wire.experienceType, typeNameRule),
     experienceVersion: check.version('record.attribution.experience_version', wire.experienceVersion),
     userId: check.optional('record.attribution.user_id', wire.userId, userIdRule),

@@ -14,6 +14,8 @@ import { toStatus } from './status.js';
 export interface CallContext {
   /** Whose data the call sees. */
   readonly application: string;
+  /** Whether the application would rather have an error than a fresh id for an experience id that is no UUID. */
+  readonly strictIds: boolean;
   readonly metadata: Metadata;
   /** In milliseconds since the epoch; never infinite. */
   readonly deadline: number;
@@ -30,10 +32,10 @@ export interface StreamContext<Response> extends CallContext {
 /** Turns async functions into grpc-js handlers, and counts what is in flight. */
 export class Handlers {
   readonly #logger: Logger;
-  readonly #application: string;
+  readonly #application: Pick<CallContext, 'application' | 'strictIds'>;
   readonly #stopping = new AbortController();
 
-  constructor(logger: Logger, application: string) {
+  constructor(logger: Logger, application: Pick<CallContext, 'application' | 'strictIds'>) {
     this.#logger = logger;
     this.#application = application;
   }
@@ -83,7 +85,7 @@ export class Handlers {
     const stated = Number(call.getDeadline());
     const latest = Date.now() + CALL_TIME_MAX_MS;
     return {
-      application: this.#application,
+      ...this.#application,
       metadata: call.metadata,
       deadline: Number.isFinite(stated) ? Math.min(stated, latest) : Date.now() + CALL_TIME_DEFAULT_MS,
     };

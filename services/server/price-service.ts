@@ -1,8 +1,8 @@
 import type { ListPricesRequest__Output } from '../contract/generated/experiences/v1/ListPricesRequest.js';
 import type { PriceServiceHandlers } from '../contract/generated/experiences/v1/PriceService.js';
 import { Fault } from '../domain/fault.js';
-import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
 import { newUuid } from '../domain/new-uuid.js';
+import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { PricePosition } from '../ledger/prices.js';

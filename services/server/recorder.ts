@@ -1,7 +1,6 @@
-import { Fault, invalidFields } from '../domain/fault.js';
-import type { UsageRecord } from '../domain/usage.js';
+import { Fault } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
-import { parseUuid } from '../domain/uuid.js';
+import type { UsageRecord } from '../domain/usage.js';
 import { contentHash } from '../ledger/content-hash.js';
 import type { Entry, EventOutcome, ExperienceEntry, ExperienceOutcome, Outcome } from '../ledger/entry.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -9,17 +8,14 @@ import type { Ledger } from '../ledger/ledger.js';
 /** Turns checked requests into entries and hands them to the ledger's writer, a bounded number at a time. */
 export class Recorder {
   readonly #ledger: Ledger;
-  readonly #strictIds: boolean;
   #underWay = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(ledger: Ledger, options: { readonly strictIds: boolean }) {
+  constructor(ledger: Ledger) {
     this.#ledger = ledger;
-    this.#strictIds = options.strictIds;
   }
 
   async record(application: string, record: UsageRecord, now: Date, deadline: number): Promise<EventOutcome> {
-    this.#checkStrict('record.attribution.experience_id', record.attribution.experienceId);
     const entry: Entry = {
       kind: 'event',
       application,
@@ -38,7 +34,6 @@ export class Recorder {
     wanted: Omit<ExperienceEntry, 'kind' | 'createTime' | 'spareExperienceId'>,
     deadline: number,
   ): Promise<ExperienceOutcome> {
-    this.#checkStrict('experience_id', wanted.experienceId);
     const entry: Entry = {
       kind: 'experience',
       ...wanted,
@@ -48,13 +43,6 @@ export class Recorder {
     const outcome = await this.#write(entry, deadline);
     if (outcome.kind !== 'experience') throw new Error('an experience entry has an experience outcome');
     return outcome;
-  }
-
-  /** Strict applications would rather have an error than a new id. */
-  #checkStrict(field: string, experienceId: string | undefined): void {
-    if (this.#strictIds && experienceId !== undefined && parseUuid(experienceId) === undefined) {
-      throw invalidFields([{ field, description: 'must be a UUID' }]);
-    }
   }
 
   async #write(entry: Entry, deadline: number): Promise<Exclude<Outcome, { kind: 'refused' }>> {

@@ -15,6 +15,11 @@ import { parseUuid, type Uuid } from '../domain/uuid.js';
  */
 export class RequestCheck {
   readonly #violations: FieldViolation[] = [];
+  readonly #strictIds: boolean;
+
+  constructor(rules: { readonly strictIds: boolean } = { strictIds: false }) {
+    this.#strictIds = rules.strictIds;
+  }
 
   bad(field: string, description: string): void {
     if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push({ field, description });
@@ -35,6 +40,15 @@ export class RequestCheck {
     if (text === '') return undefined;
     this.#apply(field, text, rule);
     return text;
+  }
+
+  /** For ids that may be new: one that is no UUID is replaced by a fresh one, and flagged, where that is not refused. */
+  newExperienceId(field: string, text: string): string | undefined {
+    if (text.length > EXPERIENCE_ID_LENGTH_MAX)
+      this.bad(field, `must be at most ${EXPERIENCE_ID_LENGTH_MAX} characters`);
+    else if (text !== '' && this.#strictIds && parseUuid(text) === undefined)
+      this.bad(field, 'must be a UUID');
+    return text === '' ? undefined : text;
   }
 
   /** For ids that must name something that exists: what is no UUID names nothing. */
@@ -92,6 +106,7 @@ export class RequestCheck {
 }
 
 const VIOLATIONS_MAX = 100;
+const EXPERIENCE_ID_LENGTH_MAX = 1_024;
 const PAGE_SIZE_DEFAULT = 50;
 const PAGE_SIZE_MAX = 1_000;
 const KEY_RULE = shortTextRule(PROPERTY_KEY_LENGTH_MAX);

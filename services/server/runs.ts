@@ -94,8 +94,10 @@ export class Runs {
   }
 
   async cancel(application: string, id: Uuid, reason: string | undefined): Promise<RunView> {
-    const { note } = await this.#startedExperience(application, id);
-    if ((await this.#engine.cancel(note.workflowId, reason)) === 'ended') {
+    const { note, engineRun } = await this.get(application, id);
+    const ended =
+      engineRun.state !== 'RUNNING' || (await this.#engine.cancel(note.workflowId, reason)) === 'ended';
+    if (ended) {
       throw new Fault('EXPERIENCE_RUN_NOT_RUNNING', `The run of experience '${id}' has ended.`, {
         metadata: { experience_id: id },
       });

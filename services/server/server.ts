@@ -50,8 +50,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     address: options.temporalAddress,
     namespace: options.temporalNamespace,
   });
-  const handlers = new Handlers(options.logger, APPLICATION);
-  const recorder = new Recorder(ledger, { strictIds: options.strictIds });
+  const handlers = new Handlers(options.logger, { application: APPLICATION, strictIds: options.strictIds });
+  const recorder = new Recorder(ledger);
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
 

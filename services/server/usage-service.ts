@@ -1,4 +1,5 @@
 import type { UsageServiceHandlers } from '../contract/generated/experiences/v1/UsageService.js';
+import { parseUuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { EventPosition } from '../ledger/usage-events.js';
 import { fromAttributionMetadata, mergeAttribution } from './attribution-metadata.js';
@@ -16,8 +17,8 @@ export function usageService(
   handlers: Handlers,
 ): UsageServiceHandlers {
   return {
-    RecordUsage: handlers.unary(async (request, { application, metadata, deadline }) => {
-      const check = new RequestCheck();
+    RecordUsage: handlers.unary(async (request, { application, strictIds, metadata, deadline }) => {
+      const check = new RequestCheck({ strictIds });
       const now = new Date();
       if (request.record === null) check.bad('record', 'is required');
       const record = request.record === null ? undefined : fromWireUsageRecord(request.record, now, check);
@@ -43,7 +44,7 @@ export function usageService(
     ListUsage: handlers.unary(async (request, { application }) => {
       const check = new RequestCheck();
       const limit = check.pageSize(request.pageSize);
-      const scope = ['usage', application, request.experienceId.toLowerCase()];
+      const scope = ['usage', application, parseUuid(request.experienceId)];
       const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
       const id = check.experienceId('experience_id', request.experienceId);
       check.done();

@@ -1,7 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import {
   Connection,
+  defaultGrpcRetryOptions,
   isGrpcServiceError,
+  makeGrpcRetryInterceptor,
   WorkflowClient,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
@@ -36,7 +38,12 @@ export class WorkflowEngine {
   readonly #namespace: string;
 
   constructor(options: { readonly address: string; readonly namespace: string }) {
-    this.#connection = Connection.lazy({ address: options.address, connectTimeout: CONNECT_TIMEOUT_MS });
+    this.#connection = Connection.lazy({
+      address: options.address,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      // The default tries for many seconds; our caller has a retry hint and decides itself how long to wait.
+      interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: ENGINE_ATTEMPTS_MAX }))],
+    });
     this.#namespace = options.namespace;
     this.#client = new WorkflowClient({ connection: this.#connection, namespace: options.namespace });
   }
@@ -210,6 +217,7 @@ const STATES: Readonly<Record<string, RunState>> = {
   TERMINATED: 'TERMINATED',
   TIMED_OUT: 'TIMED_OUT',
 };
+const ENGINE_ATTEMPTS_MAX = 3;
 const CONNECT_TIMEOUT_MS = 3_000;
 const CALL_TIME_MAX_MS = 8_000;
 const QUERY_TIME_MAX_MS = 1_500;

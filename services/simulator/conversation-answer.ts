@@ -1,5 +1,5 @@
 import type { ChatMessage } from './chat-request.js';
-import { extractiveSummary } from './extractive-summary.js';
+import { extractiveSummary, type TextSentence } from './extractive-summary.js';
 import { bestPassage } from './passage-answer.js';
 import { plainParagraphs } from './plain-paragraphs.js';
 import { sentencesOf } from './sentences.js';
@@ -77,17 +77,20 @@ function summarise({ system, user }: Conversation): string {
   return 'There is no text to summarise.';
 }
 
-function withoutInstruction(message: string): readonly string[] {
-  const sentences = plainParagraphs(message).flatMap(sentencesOf);
-  const head = sentences.slice(0, INSTRUCTION_HEAD_SENTENCES);
-  const instructed = head.findLastIndex((sentence) => INSTRUCTION.test(sentence));
-  const instruction = sentences[instructed] ?? '';
-  const textInIt = INSTRUCTION_BEFORE_COLON.test(instruction)
-    ? instruction.replace(INSTRUCTION_BEFORE_COLON, '')
-    : '';
+function withoutInstruction(message: string): readonly TextSentence[] {
+  const sentences = plainParagraphs(message).flatMap((text, paragraph) =>
+    sentencesOf(text).map((sentence) => ({ text: sentence, paragraph })),
+  );
+  const isInstruction = ({ text }: TextSentence): boolean => INSTRUCTION.test(text);
+  const instructed = sentences.slice(0, INSTRUCTION_HEAD_SENTENCES).findLastIndex(isInstruction);
   const body = sentences.slice(instructed + 1);
-  const tail = body.splice(-INSTRUCTION_TAIL_SENTENCES).filter((sentence) => !INSTRUCTION.test(sentence));
-  return [textInIt, ...body, ...tail].filter((sentence) => sentence !== '');
+  const tail = body.splice(-INSTRUCTION_TAIL_SENTENCES).filter((sentence) => !isInstruction(sentence));
+  const instruction = sentences[instructed];
+  if (instruction !== undefined && INSTRUCTION_BEFORE_COLON.test(instruction.text)) {
+    const text = instruction.text.replace(INSTRUCTION_BEFORE_COLON, '');
+    body.unshift({ ...instruction, text });
+  }
+  return [...body, ...tail];
 }
 
 const QUOTED_WORDS_MAX = 20;

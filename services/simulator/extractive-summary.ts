@@ -10,8 +10,13 @@ const SUMMARY_SHARE = 0.18;
 /** Sentences of a text are compared as long as they are this many; of a longer text the first ones. */
 const SENTENCES_MAX = 5_000;
 
-/** A text says early what it is about: its first sentence counts this much, the last 1, and in between evenly less. */
-const OPENING_WEIGHT = 2;
+/** A text says early what it is about: a sentence counts from this much at the start evenly down to 1 at the end … */
+const EARLY_WEIGHT = 1.5;
+/** … and the very first one this many times more. */
+const FIRST_WEIGHT = 1.5;
+
+/** Paragraphs, or summaries that are to be combined, should all have their say. */
+const SAME_PARAGRAPH_WEIGHT = 0.5;
 
 /** Points at something that will not be there, or asks. */
 const DANGLING =
@@ -31,11 +36,11 @@ const REPEATED_WEIGHT = 0.3;
  * drives the later picks to side matters). Answers undefined when there is
  * no sentence.
  */
-export function extractiveSummary(sentences: readonly string[]): string | undefined {
+export function extractiveSummary(sentences: readonly TextSentence[]): string | undefined {
   const candidates = readCandidates(sentences);
   const wordsMax = Math.min(
     SUMMARY_WORDS_MAX,
-    SUMMARY_SHARE * sentences.reduce((sum, sentence) => sum + countWords(sentence), 0),
+    SUMMARY_SHARE * sentences.reduce((sum, { text }) => sum + countWords(text), 0),
   );
   const weights = wordWeights(candidates);
   const picked: Candidate[] = [];
@@ -44,7 +49,8 @@ export function extractiveSummary(sentences: readonly string[]): string | undefi
     // The first pick may be over the share, never over the maximum.
     const room = picked.length === 0 ? SUMMARY_WORDS_MAX : wordsLeft;
     const fitting = candidates.filter((candidate) => candidate.words <= room && !picked.includes(candidate));
-    const best = mostTelling(fitting, weights, candidates.length);
+    const touched = new Set(picked.map(({ paragraph }) => paragraph));
+    const best = mostTelling(fitting, weights, touched, candidates.length);
     if (best === undefined) break;
     picked.push(best);
     wordsLeft -= best.words;
@@ -57,22 +63,29 @@ export function extractiveSummary(sentences: readonly string[]): string | undefi
     .join(' ');
 }
 
-interface Candidate {
+/** A sentence and which paragraph of its text it stands in. */
+export interface TextSentence {
   readonly text: string;
+  readonly paragraph: number;
+}
+
+interface Candidate extends TextSentence {
   readonly position: number;
   readonly words: number;
   readonly content: readonly string[];
 }
 
 /** The whole sentences, or everything where nothing is one; of equal ones the first. */
-function readCandidates(sentences: readonly string[]): readonly Candidate[] {
-  const distinct = [...new Set(sentences)];
-  const whole = distinct.filter(isWholeSentence);
-  return (whole.length > 0 ? whole : distinct).slice(0, SENTENCES_MAX).map((text, position) => ({
-    text,
+function readCandidates(sentences: readonly TextSentence[]): readonly Candidate[] {
+  const distinct = [
+    ...new Map(sentences.toReversed().map((sentence) => [sentence.text, sentence])).values(),
+  ].reverse();
+  const whole = distinct.filter(({ text }) => isWholeSentence(text));
+  return (whole.length > 0 ? whole : distinct).slice(0, SENTENCES_MAX).map((sentence, position) => ({
+    ...sentence,
     position,
-    words: countWords(text),
-    content: contentWords(text),
+    words: countWords(sentence.text),
+    content: contentWords(sentence.text),
   }));
 }
 
@@ -90,6 +103,7 @@ function wordWeights(candidates: readonly Candidate[]): Map<string, number> {
 function mostTelling(
   candidates: readonly Candidate[],
   weights: ReadonlyMap<string, number>,
+  touchedParagraphs: ReadonlySet<number>,
   positions: number,
 ): Candidate | undefined {
   let best: Candidate | undefined;
@@ -97,9 +111,11 @@ function mostTelling(
   for (const candidate of candidates) {
     const sum = candidate.content.reduce((total, word) => total + (weights.get(word) ?? 0), 0);
     const mean = sum / Math.max(candidate.content.length, CONTENT_WORDS_FULL);
-    const opening = OPENING_WEIGHT - ((OPENING_WEIGHT - 1) * candidate.position) / positions;
+    const early = EARLY_WEIGHT - ((EARLY_WEIGHT - 1) * candidate.position) / positions;
+    const first = candidate.position === 0 ? FIRST_WEIGHT : 1;
+    const touched = touchedParagraphs.has(candidate.paragraph) ? SAME_PARAGRAPH_WEIGHT : 1;
     const dangling = DANGLING.test(candidate.text) ? DANGLING_WEIGHT : 1;
-    const score = mean * opening * dangling;
+    const score = mean * early * first * touched * dangling;
     if (score > bestScore) {
       best = candidate;
       bestScore = score;

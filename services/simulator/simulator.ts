@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { checkKey } from './api-key.js';
 import { createChatCompletions } from './chat-completions.js';
 import { ClientLeft } from './client-connection.js';
@@ -174,16 +173,16 @@ function hexadecimalId(): string {
   return randomUUID().replaceAll('-', '');
 }
 
+const IDLE_CHECK_MS = 20;
+
 async function stopServer(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  const grace = new AbortController();
-  await Promise.race([
-    closed,
-    sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => undefined),
-  ]);
-  grace.abort();
-  server.closeAllConnections();
+  // A connection that was busy when the server closed stays open after its answer.
+  const closeIdle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  const closeAll = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
   await closed;
+  clearInterval(closeIdle);
+  clearTimeout(closeAll);
 }
 
 function writeBug(error: unknown): void {

@@ -60,10 +60,9 @@ const OFFICIAL_SCRIPT = `
   const { copyFileSync, renameSync } = require('node:fs');
   const [, packagePath, version, name] = process.argv;
   const { MongoBinary } = require(packagePath);
-  MongoBinary.getPath({ version, downloadDir: process.cwd(), checkMD5: true }).then((path) => {
-    copyFileSync(path, name + '.copy');
-    renameSync(name + '.copy', name);
-  });
+  const path = await MongoBinary.getPath({ version, downloadDir: process.cwd(), checkMD5: true });
+  copyFileSync(path, name + '.copy');
+  renameSync(name + '.copy', name);
 `;
 
 async function fetchOfficial(folder: string, options: FindServerOptions): Promise<string> {

@@ -58,7 +58,7 @@ export async function findServer(recipe: ServerRecipe, options: FindServerOption
   const say = (line: string) => options.log(`${recipe.title}: ${line}`);
   const note = (line: string) => {
     tried.push(line);
-    say(line);
+    say(oneLine(line));
   };
 
   const address = environment[recipe.addressVariable];
@@ -142,6 +142,13 @@ async function checkExecutable(
     return { problem: `is version ${version}, ${majorMin}.${minorMin} or later is needed` };
   }
   return { version };
+}
+
+/** Of the output of a program the last line says why, the first which program it was. */
+function oneLine(text: string): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const [first = ''] = lines;
+  return lines.length > 1 ? `${first}: ${lines.at(-1)}` : first;
 }
 
 function indent(text: string): string {

@@ -49,7 +49,7 @@ const TEMPORAL: ServerRecipe = {
 const OFFICIAL_SCRIPT = `
   const { TestWorkflowEnvironment } = require(process.argv[1]);
   const executable = { type: 'cached-download', downloadDir: process.cwd(), version: process.argv[2] };
-  TestWorkflowEnvironment.createLocal({ server: { executable } });
+  await TestWorkflowEnvironment.createLocal({ server: { executable } });
 `;
 
 async function fetchOfficial(folder: string, options: FindServerOptions): Promise<string> {

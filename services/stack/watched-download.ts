@@ -7,7 +7,10 @@ import { type LineLog, withProgress } from './progress.js';
 
 export interface WatchedDownload {
   readonly what: string;
-  /** CommonJS source for `node -e`, with its arguments in process.argv from index 1. It downloads into the folder. */
+  /**
+   * CommonJS source for `node -e`, with its arguments in process.argv from index 1: a function body that downloads into the
+   * current folder and may await.
+   */
   readonly script: string;
   readonly scriptArguments: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
@@ -19,6 +22,8 @@ export interface WatchedDownload {
 
 const POLL_MS = 250;
 const FIRST_BYTE_MAX_MS = 10_000;
+/** Less than this is the downloader's own bookkeeping. */
+const FIRST_BYTES = 64 * 1024;
 const STALL_MAX_MS = 30_000;
 const BYTES_PER_MEGABYTE = 1_000_000;
 
@@ -29,7 +34,7 @@ const BYTES_PER_MEGABYTE = 1_000_000;
 export async function watchDownload(download: WatchedDownload): Promise<void> {
   const child = await spawnOwned({
     command: process.execPath,
-    args: ['-e', download.script, ...download.scriptArguments],
+    args: ['-e', asProgram(download.script), ...download.scriptArguments],
     environment: download.environment,
     cwd: download.folder,
   });
@@ -52,7 +57,7 @@ export async function watchDownload(download: WatchedDownload): Promise<void> {
       const now = await bytesIn(download.folder);
       if (now > bytes) grownAt = performance.now();
       bytes = now;
-      const patienceMs = bytes === 0 ? FIRST_BYTE_MAX_MS : STALL_MAX_MS;
+      const patienceMs = bytes < FIRST_BYTES ? FIRST_BYTE_MAX_MS : STALL_MAX_MS;
       if (performance.now() - grownAt > patienceMs) throw new Error(`no data for ${patienceMs} ms`);
       await sleep(POLL_MS);
     }
@@ -64,6 +69,11 @@ export async function watchDownload(download: WatchedDownload): Promise<void> {
     child.kill('SIGKILL');
     await exited;
   }
+}
+
+/** A failure is one message without a stack, and ends also what a native library still waits for. */
+function asProgram(script: string): string {
+  return `(async () => {${script}})().catch((error) => { console.error(error.message); process.exit(1); });`;
 }
 
 async function bytesIn(folder: string): Promise<number> {

@@ -8,7 +8,7 @@ import { newUuid } from '../../services/domain/new-uuid.js';
 import type { UsageOutcome } from '../../services/domain/usage.js';
 import type { Logger } from '../../services/runtime/logger.js';
 import { readAttribution } from './attribution.js';
-import { MeteringScope, type PaidCall } from './metering-scope.js';
+import { MeteringScope, type PaidCall, type UnitsBasis } from './metering-scope.js';
 
 export interface MeteringDependencies {
   readonly usage: Pick<ExperiencesClient['usage'], 'record'>;
@@ -48,7 +48,7 @@ export function meteringInterceptor(dependencies: MeteringDependencies): Activit
 function startHeartbeat(context: Context): () => void {
   const timeoutMs = context.info.heartbeatTimeoutMs ?? 0;
   if (timeoutMs === 0) return () => undefined;
-  const timer = setInterval(() => context.heartbeat(), timeoutMs / 3);
+  const timer = setInterval(() => context.heartbeat(), Math.min(timeoutMs / 3, HEARTBEAT_INTERVAL_MS));
   return () => clearInterval(timer);
 }
 
@@ -88,7 +88,7 @@ async function recordCalls(
       ...(call.httpStatusCode === undefined ? {} : { httpStatusCode: call.httpStatusCode }),
       ...(call.providerRequestId === undefined ? {} : { providerRequestId: call.providerRequestId }),
       ...(call.providerResponseId === undefined ? {} : { providerResponseId: call.providerResponseId }),
-      properties: call.unitsEstimated ? { units: 'estimated' } : {},
+      properties: isCertain(call.unitsBasis) ? {} : { units: call.unitsBasis },
       workflowSource: source,
     }),
   );
@@ -163,6 +163,10 @@ function sourceOf(info: Info, workerIdentity: string): NonNullable<UsageRecord['
   };
 }
 
+function isCertain(basis: UnitsBasis): boolean {
+  return basis === 'reported' || basis === 'none';
+}
+
 function isGone(error: unknown): boolean {
   return (
     error instanceof ExperiencesError &&
@@ -171,6 +175,7 @@ function isGone(error: unknown): boolean {
 }
 
 const PASSING_CODES = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'INTERNAL']);
+const HEARTBEAT_INTERVAL_MS = 1_000;
 const PAUSE_MS = 1_000;
 const RECORD_TIME_MIN_MS = 5_000;
 const RECORD_TIME_MAX_MS = 90_000;

@@ -8,7 +8,6 @@ export interface PaidCall {
   /** The model that answered; if it is not known, the one that was asked for. */
   readonly model: string;
   readonly requestedModel: string;
-  /** Empty: the provider did no work that it charges for, or nothing is known of it. */
   readonly units: Units;
   readonly outcome: UsageOutcome;
   readonly startTime: Date;
@@ -17,9 +16,14 @@ export interface PaidCall {
   readonly httpStatusCode: number | undefined;
   readonly providerRequestId: string | undefined;
   readonly providerResponseId: string | undefined;
-  /** True: the units were counted here, because the answer did not tell them. */
-  readonly unitsEstimated: boolean;
+  readonly unitsBasis: UnitsBasis;
 }
+
+/**
+ * Where the units of a call come from: told by the provider; counted here, because its answer did not tell them; not
+ * known, because no answer came, and then they are empty but not free; or none, because the provider refused to work.
+ */
+export type UnitsBasis = 'reported' | 'estimated' | 'unknown' | 'none';
 
 /** Collects the paid calls of one activity attempt. */
 export class MeteringScope {

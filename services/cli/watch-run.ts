@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isPassing } from '../client/call.js';
+import type { ExperienceRun, ExperiencesClient } from '../client/index.js';
+import { CommandError } from './command-error.js';
+import type { Output } from './output.js';
+import { runStatusText } from './run-text.js';
+import type { Surroundings } from './session.js';
+
+/**
+ * Follows a run and shows how far it is; answers it when it has ended. Each message holds the whole run, so that after a
+ * restart of the service watching simply begins again. Ctrl-C ends the watching, never the run.
+ */
+export async function watchRun(
+  experienceId: string,
+  { client, output, onInterrupt }: WatchParts,
+): Promise<ExperienceRun> {
+  let stopListening: () => void = () => undefined;
+  const interrupted = new Promise<never>((_, reject) => {
+    stopListening = onInterrupt(() => reject(interruption(experienceId)));
+  });
+  try {
+    return await Promise.race([follow(experienceId, client, output), interrupted]);
+  } finally {
+    stopListening();
+  }
+}
+
+interface WatchParts extends Pick<Surroundings, 'onInterrupt'> {
+  readonly client: Pick<ExperiencesClient, 'runs'>;
+  readonly output: Output;
+}
+
+async function follow(
+  experienceId: string,
+  client: WatchParts['client'],
+  output: Output,
+): Promise<ExperienceRun> {
+  const startedAt = performance.now();
+  let heardAt = startedAt;
+  for (;;) {
+    try {
+      for await (const run of client.runs.watch(experienceId)) {
+        heardAt = performance.now();
+        if (run.state !== 'RUNNING') return run;
+        output.status(runStatusText(run, heardAt - startedAt));
+      }
+      // A service that stops ends the stream before the run has ended.
+    } catch (error) {
+      if (!isPassing(error) || performance.now() - heardAt > SILENCE_MAX_MS) throw error;
+    }
+    output.status('the service does not answer; trying again');
+    await sleep(PAUSE_MS);
+  }
+}
+
+function interruption(experienceId: string): CommandError {
+  return new CommandError('INTERRUPTED', 'Stopped watching; the run itself goes on.', {
+    hint: `\`experiences run ${experienceId} --watch\` watches it again, \`experiences cancel ${experienceId}\` ends it.`,
+  });
+}
+
+const PAUSE_MS = 500;
+/** A restart takes less. */
+const SILENCE_MAX_MS = 30_000;

@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../runtime/package-root.js';
+import { type NodeProcess, startNodeProcess } from './node-process.js';
+import type { LineLog } from './progress.js';
+import { type Stack, startStack } from './stack.js';
+
+export interface ExperiencesStackOptions {
+  /** A provider is used instead of the simulator when it holds OPENAI_API_KEY or OPENAI_BASE_URL. */
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: LineLog;
+  /** Keeps the data for the next start; absent: a temporary folder that goes with the stack. */
+  readonly dataFolder?: string;
+  /** `host:port` of the service; absent: a free port on loopback. */
+  readonly listen?: string;
+  /** Added to the environment of the simulator, e.g. SIMULATOR_LATENCY_MS. */
+  readonly simulator?: NodeJS.ProcessEnv;
+  /** Gets each log line of the service and the worker, a JSON object. */
+  readonly onLogLine?: (line: string) => void;
+}
+
+/** Everything a person needs to try Experiences: the servers, the service, the worker and a provider. */
+export interface ExperiencesStack {
+  /** `host:port` of the gRPC service. */
+  readonly serviceAddress: string;
+  /** Base URL of the simulator's OpenAI API; undefined: a real provider is used. */
+  readonly simulatorUrl: string | undefined;
+  readonly servers: Stack;
+  readonly service: NodeProcess;
+  readonly worker: NodeProcess;
+  /** Ends everything in the opposite order of its start; safe to call again. */
+  stop(): Promise<void>;
+}
+
+/** Starts our processes from the build. What cannot start takes down what has started before it. */
+export async function startExperiencesStack(options: ExperiencesStackOptions): Promise<ExperiencesStack> {
+  const { environment, log } = options;
+  const started: { stop(): Promise<void> }[] = [];
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopped ??= (async () => {
+      for (const running of started.reverse()) await running.stop();
+    })();
+    return stopped;
+  };
+  try {
+    const servers = await startStack({ environment, log, dataFolder: options.dataFolder });
+    started.push(servers);
+    const simulator = usesProvider(environment)
+      ? undefined
+      : await startOwn('simulator', SIMULATOR, { ...environment, ...options.simulator }, /"url":"([^"]+)"/);
+    if (simulator !== undefined) {
+      started.push(simulator);
+      log(`provider simulator: ${simulator.ready[1]}`);
+    }
+
+    const shared = {
+      ...environment,
+      MONGODB_URI: servers.mongodbUri,
+      TEMPORAL_ADDRESS: servers.temporalAddress,
+      LOG_LEVEL: 'info', // The ready lines are of this level.
+    };
+    const listen = { EXPERIENCES_LISTEN: options.listen ?? '127.0.0.1:0' };
+    const serviceReady = /"address":"([^"]+)".*"msg":"service ready"/;
+    const service = await startOwn(
+      'service',
+      SERVICE,
+      { ...shared, ...listen },
+      serviceReady,
+      options.onLogLine,
+    );
+    started.push(service);
+    const serviceAddress = service.ready[1] ?? '';
+    log(`gRPC service: ${serviceAddress}`);
+
+    const provider = simulator?.ready[1] === undefined ? {} : { OPENAI_BASE_URL: simulator.ready[1] };
+    const forWorker = { ...shared, ...provider, EXPERIENCES_ADDRESS: serviceAddress };
+    const worker = await startOwn('worker', WORKER, forWorker, /"msg":"worker ready"/, options.onLogLine);
+    started.push(worker);
+    log('worker: takes experiences from Temporal');
+    return { serviceAddress, simulatorUrl: simulator?.ready[1], servers, service, worker, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** With a key or another address the simulator would be in the way. */
+export function usesProvider(environment: NodeJS.ProcessEnv): boolean {
+  return Boolean(environment.OPENAI_API_KEY) || Boolean(environment.OPENAI_BASE_URL);
+}
+
+async function startOwn(
+  name: string,
+  file: string,
+  environment: NodeJS.ProcessEnv,
+  readyLine: RegExp,
+  onLine?: (line: string) => void,
+): Promise<NodeProcess> {
+  const script = join(PACKAGE_ROOT, 'dist', file);
+  return startNodeProcess({
+    name,
+    script,
+    environment,
+    readyLine,
+    ...(onLine === undefined ? {} : { onLine }),
+  });
+}
+
+const SIMULATOR = 'services/simulator/main.js';
+const SERVICE = 'services/server/main.js';
+const WORKER = 'workflows/main.js';

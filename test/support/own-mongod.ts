@@ -1,0 +1,95 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MongoClient } from 'mongodb';
+import { cacheFolder } from '../../services/stack/cache-folder.js';
+import { findMongod } from '../../services/stack/find-mongod.js';
+import { startMongod } from '../../services/stack/mongod-process.js';
+
+/** A mongod of a test file's own: it may be killed, stalled, and told to fail commands. */
+export interface OwnMongod {
+  readonly uri: string;
+  readonly port: number;
+  /** The driver, for looking at what is stored. It is not told to fail: fail points name the service. */
+  readonly client: MongoClient;
+  /** SIGKILL; gone when this resolves. */
+  kill(): Promise<void>;
+  /** On the same port and data. */
+  restart(): Promise<void>;
+  /** SIGSTOP: it holds its connections and answers nothing. */
+  stall(): void;
+  /** SIGCONT. */
+  goOn(): void;
+  /** Makes the service's commands fail; `times` absent: until `failNothing`. */
+  fail(failure: CommandFailure, times?: number): Promise<void>;
+  /** Answers how many commands the last `fail` has hit. */
+  failNothing(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** The data of the server's fail point `failCommand`. */
+export interface CommandFailure {
+  readonly failCommands: readonly string[];
+  readonly namespace?: string;
+  readonly errorCode?: number;
+  readonly errorLabels?: readonly string[];
+  readonly closeConnection?: boolean;
+  readonly blockConnection?: boolean;
+  readonly blockTimeMS?: number;
+  readonly writeConcernError?: {
+    readonly code: number;
+    readonly errmsg: string;
+    readonly errorLabels?: readonly string[];
+  };
+}
+
+export async function startOwnMongod(options: { readonly replicaSet?: boolean } = {}): Promise<OwnMongod> {
+  const executable = await ownMongodExecutable();
+  const dataFolder = await mkdtemp(join(tmpdir(), 'experiences-mongod-'));
+  const start = (port?: number) =>
+    startMongod({ ...options, executable, dataFolder, port, testCommands: true });
+  let process = await start();
+  const { uri, port } = process;
+  const client = new MongoClient(uri, { appName: 'test' });
+  const failPoint = (mode: 'off' | 'alwaysOn' | { readonly times: number }, data?: object) =>
+    client.db('admin').command({ configureFailPoint: 'failCommand', mode, ...(data && { data }) });
+  return {
+    uri,
+    port,
+    client,
+    async kill() {
+      process.kill('SIGKILL');
+      await process.exited;
+    },
+    async restart() {
+      process = await start(port);
+    },
+    stall: () => process.kill('SIGSTOP'),
+    goOn: () => process.kill('SIGCONT'),
+    async fail(failure, times) {
+      await failPoint(times === undefined ? 'alwaysOn' : { times }, { ...failure, appName: SERVICE_NAME });
+    },
+    async failNothing() {
+      const { count } = await failPoint('off');
+      return Number(count);
+    },
+    async stop() {
+      await client.close();
+      process.kill('SIGKILL'); // What it holds is thrown away.
+      await process.exited;
+      await rm(dataFolder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A server that somebody else runs is never one to kill, whatever MONGODB_URI says. */
+export async function ownMongodExecutable(): Promise<string> {
+  const { MONGODB_URI: _uri, ...environment } = process.env;
+  const cache = cacheFolder(environment);
+  const found = await findMongod({ environment, cache, log: () => undefined });
+  if (found.kind === 'address') throw new Error('without MONGODB_URI there is no address');
+  return found.path;
+}
+
+/** How the service calls itself to the server. */
+const SERVICE_NAME = 'experiences';
