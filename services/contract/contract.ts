@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type Options } from '@grpc/proto-loader';
+import { PACKAGE_ROOT } from '../runtime/package-root.js';
 import type { ProtoGrpcType as CostTypes } from './generated/cost_service.js';
 import type { ProtoGrpcType as RunTypes } from './generated/experience_run_service.js';
 import type { ProtoGrpcType as ExperienceTypes } from './generated/experience_service.js';
 import type { ProtoGrpcType as TypeTypes } from './generated/experience_type_service.js';
 import type { ProtoGrpcType as PriceTypes } from './generated/price_service.js';
 import type { ProtoGrpcType as UsageTypes } from './generated/usage_service.js';
-import { PACKAGE_ROOT } from '../runtime/package-root.js';
 
 /** The generator of the types in generate.mjs is called with the same options: they must agree. */
 export const LOADER_OPTIONS: Options = { longs: String, enums: String, defaults: true, oneofs: true };

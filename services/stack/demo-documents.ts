@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { PACKAGE_ROOT } from '../runtime/package-root.js';
 import { DOCUMENT_BYTES_MAX } from '../domain/run.js';
+import { PACKAGE_ROOT } from '../runtime/package-root.js';
 
 export interface DemoDocument {
   readonly name: string;
