@@ -23,6 +23,8 @@ await runUntilSignal(async (signal) => {
   const starting = startExperiencesStack({
     environment: process.env,
     log: (line) => console.log(`  ${line}`),
+    // As a model that answers fast; without it nobody would see the runs go on.
+    simulator: { SIMULATOR_LATENCY_MS: '150', SIMULATOR_LATENCY_JITTER_MS: '150' },
   });
   const stack = await Promise.race([starting, whenAborted(signal)]);
   const client = new ExperiencesClient({ address: stack.serviceAddress });
@@ -56,7 +58,7 @@ async function show(
   for await (const event of client.usage.list(first.experienceId)) events.push(event);
   console.log(usageTable(events));
   const cost = await client.costs.get(first.experienceId);
-  console.log(costSummary(cost));
+  console.log(`\n${costSummary(cost)}`);
   const listed = sum(events.map((event) => event.cost.total));
   if (formatMoney(listed) !== cost.totals.cost.total) {
     throw new Error(`the calls add up to ${formatMoney(listed)}, the total says ${cost.totals.cost.total}`);
