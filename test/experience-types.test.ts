@@ -172,7 +172,7 @@ describe('an update', () => {
   });
 
   test.each<[what: string, request: object, fields: string[]]>([
-    ['a path that is not there', { updateMask: { paths: ['colour'] } }, ['update_mask', 'update_mask']],
+    ['a path that is not there', { updateMask: { paths: ['colour'] } }, ['update_mask']],
     [
       'a path that never changes',
       { updateMask: { paths: ['name', 'description'] }, description: 'New' },
@@ -464,12 +464,17 @@ describe('the list of types', () => {
         return (await raw.call(methods.ListExperienceTypes, { pageSize: 1 })).nextPageToken;
       },
     ],
+    // The place of a token of the first type is its name in quotes, at the token's end.
     [
-      'that was edited',
-      async () =>
-        edited(await ownToken(), (bytes) => bytes.fill(bytes.at(-2) === 0x7a ? 0x79 : 0x7a, -2, -1)),
+      'whose place was edited',
+      async () => edited(await ownToken(), (bytes) => [...bytes.slice(0, -3), ...Buffer.from('"Z"')]),
     ],
-    ['of another version', async () => edited(await ownToken(), (bytes) => bytes.fill(2, 0, 1))],
+    [
+      'whose signature was edited',
+      async () =>
+        edited(await ownToken(), ([version = 0, first = 0, ...rest]) => [version, first ^ 1, ...rest]),
+    ],
+    ['of another version', async () => edited(await ownToken(), ([_version, ...rest]) => [2, ...rest])],
     ['that was cut', async () => (await ownToken()).slice(0, 8)],
     ['with something behind it', async () => `${await ownToken()}!`],
     ['made up', async () => 'page 2'],
@@ -488,7 +493,7 @@ describe('the list of types', () => {
     return (await rawOwn.call(methods.ListExperienceTypes, { pageSize: 1 })).nextPageToken;
   }
 
-  function edited(token: string, edit: (bytes: Buffer) => Buffer): string {
-    return edit(Buffer.from(token, 'base64url')).toString('base64url');
+  function edited(token: string, edit: (bytes: readonly number[]) => number[]): string {
+    return Buffer.from(edit([...Buffer.from(token, 'base64url')])).toString('base64url');
   }
 });

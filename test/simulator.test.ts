@@ -351,7 +351,7 @@ describe('a summary', () => {
       `\`\`\`\n${water}\n\`\`\``,
       `${water}\n=====`,
       'Engineers came in the first week of May. The old well stays open for another year. Lunch was served below the trees.',
-      '# Water\nThe council thanked Dr. Okoro for a pump that lifts water from the river to the village.\n| 1 | 2 |\nChildren sang.',
+      '# Water\n| 1 | 2 |\nThe council thanked Dr. Okoro for a pump that lifts water from the river to the village.\nChildren sang.',
       'A second visit is planned for the winter. The new road was finished in March.',
     ].join('\n\n');
     const { content } = await chat({ messages: user(`Summarise this.\n\n${text}`) });
@@ -908,7 +908,7 @@ describe('the count of served calls', () => {
   });
 
   it('bills a client that leaves a stream for what it was sent', async () => {
-    const simulator = await start({ tokenDelayMs: 30 });
+    const simulator = await start({ tokenDelayMs: 200 });
     const leaving = new AbortController();
     const response = await fetch(`${simulator.apiUrl}/chat/completions`, {
       method: 'POST',
@@ -917,7 +917,11 @@ describe('the count of served calls', () => {
     });
     let received = '';
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-    while (piecesIn(received) < 3) received += (await reader?.read())?.value ?? '';
+    while (piecesIn(received) < 3) {
+      const read = await reader?.read();
+      if (read?.done !== false) throw new Error('the stream ended early');
+      received += read.value;
+    }
     expect((await served(simulator)).inFlight).toBe(1);
     leaving.abort();
     const [call] = await servedCalls(simulator, 1);
@@ -1149,7 +1153,7 @@ async function observe(request: object, fault: string, simulator: Simulator): Pr
       method: 'POST',
       headers: { 'x-simulator-fault': fault },
       body: JSON.stringify(request),
-      signal: AbortSignal.timeout(1_000),
+      signal: AbortSignal.timeout(fault === 'hang' ? 1_500 : 10_000),
     });
   } catch {
     return { status: 'none' };

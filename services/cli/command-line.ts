@@ -15,10 +15,10 @@ export async function runCommandLine(
   commandLine: readonly string[],
   surroundings: Surroundings,
 ): Promise<ExitCode> {
-  // A line that cannot be parsed may still ask for JSON.
-  const json = commandLine.includes('--json');
-  const program = createProgram(surroundings, json);
-  const session = new Session(program, surroundings);
+  // Looked for by hand: a line that cannot be parsed may ask for JSON too.
+  const output = new Output({ ...surroundings, json: commandLine.includes('--json') });
+  const program = createProgram(surroundings, output.json);
+  const session = new Session(program, surroundings, output);
   addTypesCommands(program, session);
   addExperienceCommands(program, session);
   addRunCommands(program, session);
@@ -29,10 +29,10 @@ export async function runCommandLine(
     return EXIT_CODE.done;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT_CODE.done; // Help was asked for.
-    if (error instanceof CommanderError && error.code === 'commander.help' && !json)
+    if (error instanceof CommanderError && error.code === 'commander.help' && !output.json)
       return EXIT_CODE.badUsage;
     const report = toErrorReport(error, program.opts<GlobalOptions>().address);
-    new Output({ ...surroundings, json }).error(report);
+    output.error(report);
     return report.exitCode;
   }
 }
@@ -84,5 +84,5 @@ on standard error, one a line.
 Examples:
   experiences types create Summary --description 'Summarises a document'
   experiences record --type Summary --provider openai --model gpt-4o-mini --units text=1000/500
-  experiences start DocumentSummarization report.txt --watch
+  experiences start Document_Summarization report.txt --watch
   experiences cost <id>`;

@@ -22,10 +22,7 @@ export interface ErrorReport {
 
 export function toErrorReport(error: unknown, address: string): ErrorReport {
   if (error instanceof CommandError) return commandReport(error);
-  if (error instanceof CommanderError) {
-    const message = error.message.replace(/^error: /, '');
-    return { code: 'BAD_USAGE', message, hint: USAGE_HINT, exitCode: EXIT_CODE.badUsage };
-  }
+  if (error instanceof CommanderError) return usageReport(error);
   if (error instanceof ExperiencesError) return serviceReport(error, address);
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
@@ -37,15 +34,26 @@ export function toErrorReport(error: unknown, address: string): ErrorReport {
 }
 
 /** For people: what is wrong, then what to do about it. */
-export function errorText({ message, violations = [], hint }: ErrorReport): string {
+export function errorText({ code, message, violations = [], hint }: ErrorReport): string {
+  // Who stops watching knows that; what follows is how to go on.
+  const first = code === 'INTERRUPTED' ? message : `error: ${message}`;
   const fields = violations.map(({ field, description }) => `${field}: ${description}`);
-  const lines =
-    fields.length === 0 ? [`error: ${message}`] : ['error: The service refuses the request:', ...fields];
+  const lines = fields.length === 0 ? [first] : ['error: The service refuses the request:', ...fields];
   return visibleText([...lines, ...(hint === undefined ? [] : [hint])].join('\n  '));
 }
 
 function commandReport({ code, message, hint, exitCode }: CommandError): ErrorReport {
   return { code, message, ...(hint === undefined ? {} : { hint }), exitCode };
+}
+
+function usageReport({ code, message }: CommanderError): ErrorReport {
+  const text = message.replace(/^error: /, '').replaceAll('\n', ' ');
+  return {
+    code: 'BAD_USAGE',
+    message: code === 'commander.help' ? 'A command is missing.' : text,
+    hint: 'Add --help to see what a command takes.',
+    exitCode: EXIT_CODE.badUsage,
+  };
 }
 
 function serviceReport(error: ExperiencesError, address: string): ErrorReport {
@@ -62,5 +70,3 @@ function serviceReport(error: ExperiencesError, address: string): ErrorReport {
     exitCode: EXIT_CODE.refused,
   };
 }
-
-const USAGE_HINT = 'Add --help to see what a command takes.';

@@ -1,6 +1,6 @@
 import type { Experience } from '../client/index.js';
-import { alignedOnPoint, pricedText, unpricedText } from './money-text.js';
-import { countText, timeText } from './number-text.js';
+import { alignedOnPoint, pricedText } from './money-text.js';
+import { countOf, countText, timeText } from './number-text.js';
 import { tableText } from './table.js';
 
 export function experienceTable(experiences: readonly Experience[]): string {
@@ -12,17 +12,17 @@ export function experienceTable(experiences: readonly Experience[]): string {
       { head: 'TYPE' },
       { head: 'CALLS', align: 'right' },
       { head: 'COST', align: 'right', optional: true },
-      { head: '', optional: true },
+      { head: 'UNPRICED', align: 'right', optional: true },
       { head: 'CREATED' },
     ],
-    experiences.map((experience, index) => [
+    experiences.map(({ totals: { eventCount, unpricedEventCount }, ...experience }, index) => [
       experience.experienceId,
       experience.experienceType === undefined
         ? 'none yet'
         : `${experience.experienceType} v${experience.experienceVersion}`,
-      countText(experience.totals.eventCount),
+      countText(eventCount),
       amounts[index] ?? '',
-      unpricedText(experience.totals),
+      unpricedEventCount === 0n ? '' : countOf(unpricedEventCount, 'call'),
       timeText(experience.createTime),
     ]),
   );

@@ -18,4 +18,5 @@ export async function firstItems<Item>(
 }
 
 export const LIMIT_DEFAULT = 50;
-export const LIMIT_MAX = 100_000;
+/** What a person looks at, and one document holds; programs that want more use the client. */
+export const LIMIT_MAX = 10_000;

@@ -1,6 +1,6 @@
 import { type ErrorReport, errorText } from './error-report.js';
 import { jsonText } from './json-text.js';
-import { visibleText } from './visible-text.js';
+import { visibleLine, visibleText } from './visible-text.js';
 
 /** Where a command writes to; a terminal says how wide it is. */
 export interface Writer {
@@ -47,8 +47,11 @@ export class Output {
   status(text: string): void {
     if (this.json || text === this.#statusShown) return;
     this.#statusShown = text;
-    if (this.#stderr.isTTY !== true) this.#stderr.write(`${text}\n`);
-    else this.#stderr.write(`\r${CLEAR_LINE}${text.slice(0, (this.#stderr.columns ?? COLUMNS_DEFAULT) - 1)}`);
+    if (this.#stderr.isTTY !== true) this.#stderr.write(`${visibleText(text)}\n`);
+    else {
+      const width = (this.#stderr.columns || COLUMNS_DEFAULT) - 1;
+      this.#stderr.write(`\r${CLEAR_LINE}${visibleLine(text, width)}`);
+    }
   }
 
   /** The last status stays where it is. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ExperiencesClient } from '../client/index.js';
 import { isAddress } from './argument-values.js';
 import { CommandError } from './command-error.js';
-import { Output, type Writer } from './output.js';
+import type { Output, Writer } from './output.js';
 import { assertReachable } from './reachability.js';
 
 /** What the command finds around itself. */
@@ -17,7 +17,6 @@ export interface Surroundings {
 
 export interface GlobalOptions {
   readonly address: string;
-  readonly json?: true;
   /** Seconds. */
   readonly timeout: number;
 }
@@ -26,10 +25,12 @@ export interface GlobalOptions {
 export class Session {
   readonly surroundings: Surroundings;
   readonly #program: Command;
+  readonly #output: Output;
 
-  constructor(program: Command, surroundings: Surroundings) {
+  constructor(program: Command, surroundings: Surroundings, output: Output) {
     this.#program = program;
     this.surroundings = surroundings;
+    this.#output = output;
   }
 
   /** Does a command's work with a client, once it is known that a service answers. */
@@ -40,11 +41,10 @@ export class Session {
       throw new CommandError('BAD_USAGE', `EXPERIENCES_ADDRESS must be host:port, not '${options.address}'.`);
     }
     const timeoutMs = options.timeout * 1_000;
-    const output = new Output({ ...this.surroundings, json: options.json === true });
     await assertReachable(options.address, timeoutMs);
     const client = new ExperiencesClient({ address: options.address, timeoutMs });
     try {
-      await work({ client, output });
+      await work({ client, output: this.#output });
     } finally {
       client.close();
     }

@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { visibleText } from './visible-text.js';
 
 export interface Column {
   readonly head: string;
@@ -24,7 +25,7 @@ export function tableText(columns: readonly Column[], rows: readonly Row[], tota
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': GAP },
     chars: FRAMELESS,
   });
-  table.push(...allRows.map(pick));
+  table.push(...allRows.map((row) => pick(row).map(visibleText)));
   // The library lets lines end in padding; the rule is as long as the longest text.
   const [head = '', , ...body] = table.toString().split('\n');
   const lines = [head, ...body].map((line) => line.trimEnd());

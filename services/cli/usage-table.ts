@@ -1,6 +1,6 @@
 import type { UnitCount, Units, UsageEvent } from '../client/index.js';
 import { addMoney, formatMoney, parseMoney } from '../domain/money.js';
-import { alignedOnPoint, type CallSum, moneyText, pricedText, sumText, unpricedText } from './money-text.js';
+import { alignedOnPoint, type CallSum, moneyText, pricedText, sumText } from './money-text.js';
 import { countOf, countText, durationText } from './number-text.js';
 import { tableText } from './table.js';
 import { unpricedUnitsText } from './unpriced-units-text.js';
@@ -15,8 +15,7 @@ export function usageTable(events: readonly UsageEvent[]): string {
     visibleLine(event.step ?? '–', STEP_WIDTH_MAX),
     visibleLine(event.model, MODEL_WIDTH_MAX),
     ...unitCells(event.units),
-    amounts[index] ?? '',
-    unpricedPart(event),
+    costCell(amounts[index] ?? '', isUnpriced(event)),
     event.latencyMs === undefined ? '' : durationText(event.latencyMs),
     event.outcome.toLowerCase().replace('_', ' '),
     event.useful ? 'useful' : 'wasted',
@@ -25,13 +24,12 @@ export function usageTable(events: readonly UsageEvent[]): string {
     countOf(events.length, 'call'),
     '',
     ...unitCells(unitsOf(events)),
-    amounts.at(-1) ?? '',
-    unpricedText(sum),
+    costCell(amounts.at(-1) ?? '', sum.unpricedEventCount > 0n),
     '',
     '',
     '',
   ];
-  return [tableText(COLUMNS, rows, sums), usefulLine(events), ...unpricedLines(events)].join('\n');
+  return [tableText(COLUMNS, rows, sums), sumLine(events), ...unpricedLines(events)].join('\n');
 }
 
 function isUnpriced({ unpricedUnits }: UsageEvent): boolean {
@@ -43,9 +41,10 @@ function pricedPart(event: UsageEvent): string {
   return event.cost.total === '0' && isUnpriced(event) ? '' : moneyText(event.cost.total);
 }
 
-function unpricedPart(event: UsageEvent): string {
-  if (!isUnpriced(event)) return '';
-  return pricedPart(event) === '' ? 'unpriced' : '+ unpriced';
+/** What has no price takes a line of its own, so that the table stays as narrow as without. */
+function costCell(amount: string, unpriced: boolean): string {
+  if (!unpriced) return amount;
+  return amount === '' ? 'unpriced' : `${amount}\n+ unpriced`;
 }
 
 /** Kinds, input and output, each a cell with one line a kind. */
@@ -81,10 +80,15 @@ function sumOf(events: readonly UsageEvent[]): CallSum {
   };
 }
 
-function usefulLine(events: readonly UsageEvent[]): string {
-  const useful = sumOf(events.filter((event) => event.useful));
-  const wasted = sumOf(events.filter((event) => !event.useful));
-  return `Useful: ${sumText(useful)}. Wasted: ${sumText(wasted)}.`;
+function sumLine(events: readonly UsageEvent[]): string {
+  const sums = {
+    Total: events,
+    Useful: events.filter((event) => event.useful),
+    Wasted: events.filter((event) => !event.useful),
+  };
+  return Object.entries(sums)
+    .map(([name, part]) => `${name}: ${sumText(sumOf(part))}.`)
+    .join(' ');
 }
 
 /** Each reason once, however many calls it concerns. */
@@ -101,8 +105,7 @@ const COLUMNS = [
   { head: 'UNITS' },
   { head: 'IN', align: 'right' },
   { head: 'OUT', align: 'right' },
-  { head: 'COST', align: 'right', optional: true },
-  { head: '', optional: true },
+  { head: 'COST', align: 'right' },
   { head: 'LATENCY', align: 'right', optional: true },
   { head: 'OUTCOME' },
   { head: 'USE' },

@@ -1,15 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isPassing } from '../client/call.js';
 import type { ExperienceRun, ExperiencesClient } from '../client/index.js';
 import { CommandError } from './command-error.js';
 import type { Output } from './output.js';
 import { runStatusText } from './run-text.js';
 import type { Surroundings } from './session.js';
 
-/**
- * Follows a run and shows how far it is; answers it when it has ended. Each message holds the whole run, so that after a
- * restart of the service watching simply begins again. Ctrl-C ends the watching, never the run.
- */
+/** Follows a run and shows how far it is; answers it when it has ended. Ctrl-C ends the watching, never the run. */
 export async function watchRun(
   experienceId: string,
   { client, output, onInterrupt }: WatchParts,
@@ -36,21 +31,11 @@ async function follow(
   output: Output,
 ): Promise<ExperienceRun> {
   const startedAt = performance.now();
-  let heardAt = startedAt;
-  for (;;) {
-    try {
-      for await (const run of client.runs.watch(experienceId)) {
-        heardAt = performance.now();
-        if (run.state !== 'RUNNING') return run;
-        output.status(runStatusText(run, heardAt - startedAt));
-      }
-      // A service that stops ends the stream before the run has ended.
-    } catch (error) {
-      if (!isPassing(error) || performance.now() - heardAt > SILENCE_MAX_MS) throw error;
-    }
-    output.status('the service does not answer; trying again');
-    await sleep(PAUSE_MS);
+  for await (const run of client.runs.watch(experienceId)) {
+    if (run.state !== 'RUNNING') return run;
+    output.status(runStatusText(run, performance.now() - startedAt));
   }
+  throw new Error('a watch ended before its run');
 }
 
 function interruption(experienceId: string): CommandError {
@@ -58,7 +43,3 @@ function interruption(experienceId: string): CommandError {
     hint: `\`experiences run ${experienceId} --watch\` watches it again, \`experiences cancel ${experienceId}\` ends it.`,
   });
 }
-
-const PAUSE_MS = 500;
-/** A restart takes less. */
-const SILENCE_MAX_MS = 30_000;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, Metadata } from '@grpc/grpc-js';
+import { parseUuid } from '../domain/uuid.js';
 import { ExperiencesError, fromServiceError } from './experiences-error.js';
 
 /** A channel to the service and what each call on it starts from. */
@@ -20,8 +21,8 @@ export interface Method<Request, Response> {
 /**
  * Calls a method and, while the service is away or sheds load, sends the same call again until its time is over. Every
  * call of this client may be sent twice without harm: where the contract asks for it, the client makes up the id that
- * identifies the call before the first try. `repeatable: false` is for calls bound to an etag, which a first try that
- * went through unseen has moved.
+ * identifies the call before the first try. `repeatable: false` is for the others: those bound to an etag, which a first
+ * try that went through unseen has moved, and those with an id that the service replaces.
  */
 export async function callUnary<Request, Response>(
   channel: Channel,
@@ -88,6 +89,11 @@ export async function* readStream<Request, Response>(
   } finally {
     stream.cancel();
   }
+}
+
+/** Whether an experience id makes a call repeatable: the service replaces one that is no UUID, each time by another. */
+export function identifies(experienceId: string): boolean {
+  return parseUuid(experienceId) !== undefined;
 }
 
 /** Whether the same call may well succeed a little later. */

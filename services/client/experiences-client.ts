@@ -1,8 +1,9 @@
 import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
-import { type Channel, callUnary } from './call.js';
+import { type Channel, callUnary, identifies } from './call.js';
 import { fromWireExperience } from './from-wire.js';
 import { PAGE_SIZE, pages } from './pages.js';
+import { toWireInt } from './to-wire.js';
 import type { Experience } from './types.js';
 
 const methods = contract.ExperienceService.service;
@@ -29,8 +30,12 @@ export class ExperiencesOfTypeClient {
     readonly alreadyExisted: boolean;
     readonly idReplaced: boolean;
   }> {
-    const request = { ...experience, experienceId: experience.experienceId ?? newUuid() };
-    const answer = await callUnary(this.#channel, methods.CreateExperience, request);
+    const experienceId = experience.experienceId ?? newUuid();
+    const experienceVersion = toWireInt('experienceVersion', experience.experienceVersion ?? 0);
+    const request = { ...experience, experienceVersion, experienceId };
+    const answer = await callUnary(this.#channel, methods.CreateExperience, request, {
+      repeatable: identifies(experienceId),
+    });
     return {
       experience: fromWireExperience(answer.experience),
       alreadyExisted: answer.alreadyExisted,
@@ -52,7 +57,8 @@ export class ExperiencesOfTypeClient {
     } = {},
   ): AsyncGenerator<Experience, void, undefined> {
     return pages(async (pageToken) => {
-      const request = { ...filter, pageSize: PAGE_SIZE, pageToken };
+      const experienceVersion = toWireInt('experienceVersion', filter.experienceVersion ?? 0);
+      const request = { ...filter, experienceVersion, pageSize: PAGE_SIZE, pageToken };
       const answer = await callUnary(this.#channel, methods.ListExperiences, request);
       return { items: answer.experiences.map(fromWireExperience), nextPageToken: answer.nextPageToken };
     });

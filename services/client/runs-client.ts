@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
-import { type Channel, callUnary, readStream } from './call.js';
+import { type Channel, callUnary, identifies, isPassing, readStream } from './call.js';
 import { fromWireRun } from './from-wire.js';
+import { toWireInt } from './to-wire.js';
 import type { ExperienceRun } from './types.js';
 
 const methods = contract.ExperienceRunService.service;
@@ -32,12 +34,17 @@ export class RunsClient {
     readonly idReplaced: boolean;
   }> {
     const { document, parameters, ...rest } = start;
-    const answer = await callUnary(this.#channel, methods.StartExperience, {
+    const experienceId = start.experienceId ?? newUuid();
+    const request = {
       ...rest,
-      experienceId: start.experienceId ?? newUuid(),
+      experienceVersion: toWireInt('experienceVersion', start.experienceVersion ?? 0),
+      experienceId,
       document:
         document === undefined ? null : { name: document.name ?? '', content: Buffer.from(document.content) },
       parametersJson: parameters === undefined ? '' : JSON.stringify(parameters),
+    };
+    const answer = await callUnary(this.#channel, methods.StartExperience, request, {
+      repeatable: identifies(experienceId),
     });
     return {
       run: fromWireRun(answer.run),
@@ -50,10 +57,25 @@ export class RunsClient {
     return fromWireRun((await callUnary(this.#channel, methods.GetExperienceRun, { experienceId })).run);
   }
 
-  /** The run as it is now, then at every change, until it has ended. */
+  /**
+   * The run as it is now, then at every change, until it has ended. A watch that is cut, as the service does to move
+   * connections, goes on by itself; it throws when the service stays away for longer than a call may take.
+   */
   async *watch(experienceId: string): AsyncGenerator<ExperienceRun, void, undefined> {
-    for await (const { run } of readStream(this.#channel, methods.WatchExperienceRun, { experienceId })) {
-      yield fromWireRun(run);
+    // Since the first failure in a row, not since the last message: a run that does not change is quiet for long.
+    let awaySince: number | undefined;
+    for (;;) {
+      try {
+        for await (const { run } of readStream(this.#channel, methods.WatchExperienceRun, { experienceId })) {
+          awaySince = undefined;
+          yield fromWireRun(run);
+        }
+        return;
+      } catch (error) {
+        awaySince ??= Date.now();
+        if (!isPassing(error) || Date.now() - awaySince > this.#channel.timeoutMs) throw error;
+        await sleep(WATCH_AGAIN_MS);
+      }
     }
   }
 
@@ -63,3 +85,5 @@ export class RunsClient {
     );
   }
 }
+
+const WATCH_AGAIN_MS = 300;

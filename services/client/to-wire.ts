@@ -13,7 +13,7 @@ export function toWireRecord(record: UsageRecord): WireRecord {
     attribution: {
       experienceId: record.experienceId ?? '',
       experienceType: record.experienceType ?? '',
-      experienceVersion: record.experienceVersion ?? 0,
+      experienceVersion: toWireInt('experienceVersion', record.experienceVersion ?? 0),
       userId: record.userId ?? '',
       requestTags: [...(record.requestTags ?? [])],
     },
@@ -27,7 +27,7 @@ export function toWireRecord(record: UsageRecord): WireRecord {
     step: record.step ?? '',
     latencyMs: toWireWhole('latencyMs', record.latencyMs ?? 0),
     timeToFirstTokenMs: toWireWhole('timeToFirstTokenMs', record.timeToFirstTokenMs ?? 0),
-    httpStatusCode: record.httpStatusCode ?? 0,
+    httpStatusCode: toWireInt('httpStatusCode', record.httpStatusCode ?? 0),
     providerRequestId: record.providerRequestId ?? '',
     providerResponseId: record.providerResponseId ?? '',
     properties: { ...record.properties },
@@ -72,6 +72,13 @@ export function toWireTime(time: Date | undefined): Timestamp | null {
   if (!Number.isFinite(milliseconds)) throw new RangeError('a time is not a valid Date');
   const seconds = Math.floor(milliseconds / 1_000);
   return { seconds: String(seconds), nanos: (milliseconds - seconds * 1_000) * 1_000_000 };
+}
+
+/** 32 bits hold it, whatever the service then says of it. */
+export function toWireInt(name: string, value: number): number {
+  if (!Number.isInteger(value)) throw new RangeError(`${name} must be a whole number, not ${value}`);
+  if (value < -(2 ** 31) || value >= 2 ** 31) throw new RangeError(`${name} is beyond 32 bits`);
+  return value;
 }
 
 /** 64 bits hold it, whatever the service then says of it. */

@@ -62,6 +62,13 @@ export function longTextRule(lengthMax: number): TextRule {
       : `must be at most ${lengthMax} characters without control characters`;
 }
 
+/** A caller's text as an error may show it: not long, and well formed though it may be cut inside a character. */
+export function shown(text: string): string {
+  return Buffer.from(text.slice(0, SHOWN_LENGTH_MAX)).toString();
+}
+
+const SHOWN_LENGTH_MAX = 64;
+
 function hasControlCharacter(text: string): boolean {
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);

@@ -4,6 +4,7 @@ import { Fault, invalidFields } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
 import type { Uuid } from '../domain/uuid.js';
 import type { Price } from '../pricing/price.js';
+import { laterPriceFirst } from '../pricing/price-order.js';
 import type { PriceDocument } from './documents.js';
 import { raiseRevision } from './experience-types.js';
 import { fromPriceDocument, toPriceDocument } from './price-document.js';
@@ -19,12 +20,18 @@ export class Prices {
     this.#store = store;
   }
 
-  /** The same id with the same content again answers the first result. */
-  async append(application: string, price: Price, deadline: number): Promise<Price> {
+  /** The same id with the same content again answers the first result; a date takes part if the caller stated one. */
+  async append(
+    application: string,
+    price: Price,
+    stated: { readonly effectiveTime: boolean },
+    deadline: number,
+  ): Promise<Price> {
     return inTransaction(this.#store, deadline, async (transaction) => {
       const existing = await this.#find(application, price.id, transaction);
       if (existing !== undefined) {
-        if (sameFacts(existing, price)) return existing;
+        const sameDate = existing.effectiveTime?.getTime() === price.effectiveTime?.getTime();
+        if (sameFacts(existing, price) && (sameDate || !stated.effectiveTime)) return existing;
         throw invalidFields([{ field: 'price_id', description: 'is the id of another price' }]);
       }
       await this.#insert(application, price, transaction);
@@ -32,7 +39,7 @@ export class Prices {
     });
   }
 
-  /** Appends the end of an own price; a repeat with the same time answers the end that is there. */
+  /** Appends the end of an own price, unless it has one: at the very time if one is given, else at any that has come. */
   async retire(
     application: string,
     id: Uuid,
@@ -49,18 +56,11 @@ export class Prices {
           { field: 'retire_time', description: "is before the price's own effective_time" },
         ]);
       }
-      const ends = await this.#store.prices
-        .find(
-          { '_id.a': application, p: price.provider, ml: price.model.toLowerCase(), x: true },
-          transaction,
-        )
-        .toArray();
-      const same = ends.find(({ q }) =>
-        retireTime === undefined ? q !== undefined && q <= now : q?.getTime() === retireTime.getTime(),
-      );
-      if (same !== undefined && !(await this.#hasLaterPrice(application, price, same, transaction))) {
-        return fromPriceDocument(same);
-      }
+      const isOver = ({ effectiveTime: time = now }: Price) =>
+        retireTime === undefined ? time <= now : time.getTime() === retireTime.getTime();
+      const ends = await this.#ends(application, price, transaction);
+      const known = ends.find((end) => laterPriceFirst(end, price) < 0 && isOver(end));
+      if (known !== undefined) return known;
       const end: Price = {
         ...price,
         id: newUuid(),
@@ -124,23 +124,18 @@ export class Prices {
     await raiseRevision(this.#store, application, transaction);
   }
 
-  async #hasLaterPrice(
-    application: string,
-    price: Price,
-    end: PriceDocument,
-    transaction: Transaction,
-  ): Promise<boolean> {
-    const later = await this.#store.prices.countDocuments(
-      {
-        '_id.a': application,
-        p: price.provider,
-        ml: price.model.toLowerCase(),
-        x: { $exists: false },
-        c: { $gt: end.c },
-      },
-      transaction,
-    );
-    return later > 0;
+  /** The ends among the own prices of a price's model, by date. */
+  async #ends(application: string, price: Price, transaction: Transaction): Promise<readonly Price[]> {
+    const filter = {
+      '_id.a': application,
+      p: price.provider,
+      ml: price.model.toLowerCase(),
+      x: true,
+    } as const;
+    const documents = await this.#store.prices
+      .find(filter, { ...transaction, sort: { q: 1, c: 1 } })
+      .toArray();
+    return documents.map(fromPriceDocument);
   }
 
   async #find(application: string, id: Uuid, transaction?: Transaction): Promise<Price | undefined> {

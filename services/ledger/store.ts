@@ -50,13 +50,18 @@ export class Store {
   }
 }
 
-const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: 10_000 } as const;
+const COMMIT_TIME_MAX_MS = 10_000;
+const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: COMMIT_TIME_MAX_MS } as const;
 
-/** Also stated for each transaction: its settings override those of the client. */
+/**
+ * Also stated for each transaction: its settings override those of the client. A commit has its own time and not the
+ * caller's: one that is cut off before it begins leaves its transaction open, and what it touched locked.
+ */
 export const TRANSACTION_OPTIONS: TransactionOptions = {
   readConcern: { level: 'snapshot' },
   writeConcern: WRITE_CONCERN,
   readPreference: 'primary',
+  maxCommitTimeMS: COMMIT_TIME_MAX_MS,
 };
 
 const POOL_SIZE_MAX = 24;

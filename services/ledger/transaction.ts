@@ -22,7 +22,7 @@ export async function inTransaction<T>(
     const session = store.client.startSession();
     let failure: unknown;
     try {
-      session.startTransaction({ ...TRANSACTION_OPTIONS, maxCommitTimeMS: timeLeftMs(deadline) });
+      session.startTransaction(TRANSACTION_OPTIONS);
       const result = await body(commandOptions(session, deadline));
       await commit(session, deadline);
       return result;

@@ -2,7 +2,7 @@ import type { CostServiceHandlers } from '../contract/generated/experiences/v1/C
 import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
 import type { Ledger } from '../ledger/ledger.js';
 import { costOfUnits } from '../pricing/cost-of-units.js';
-import { fromWireTime, fromWireUnits } from './from-wire.js';
+import { areNothing, fromWireTime, fromWireUnits } from './from-wire.js';
 import type { Handlers } from './handler.js';
 import { RequestCheck } from './request-check.js';
 import { toWireCost, toWireTotals, toWireUnpriced } from './to-wire.js';
@@ -25,7 +25,7 @@ export function costService(ledger: Ledger, handlers: Handlers): CostServiceHand
       const provider = check.required('provider', request.provider, shortTextRule(PROVIDER_LENGTH_MAX));
       const model = check.required('model', request.model, shortTextRule(MODEL_LENGTH_MAX));
       const units = fromWireUnits('units', request.units, check);
-      if (units.size === 0) check.bad('units', 'is required');
+      if (areNothing(request.units)) check.bad('units', 'is required');
       const eventTime = fromWireTime('event_time', request.eventTime, check);
       check.done();
       const { prices } = await ledger.state(application);

@@ -1,5 +1,5 @@
 import type { ExperienceServiceHandlers } from '../contract/generated/experiences/v1/ExperienceService.js';
-import { typeNameRule, userIdRule } from '../domain/text-rules.js';
+import { shown, typeNameRule, userIdRule } from '../domain/text-rules.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { ExperiencePosition } from '../ledger/experiences.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -64,7 +64,7 @@ export function experienceService(
       const check = new RequestCheck();
       const set = check.properties('set', request.set);
       for (const key of request.remove) {
-        if (set.has(key)) check.bad('remove', `names '${key}', which is set too`);
+        if (set.has(key)) check.bad('remove', `names '${shown(key)}', which is set too`);
       }
       const id = check.experienceId('experience_id', request.experienceId);
       check.done();

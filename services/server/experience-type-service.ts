@@ -6,6 +6,7 @@ import {
   eventIdRule,
   longTextRule,
   shortTextRule,
+  shown,
   typeNameRule,
 } from '../domain/text-rules.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -124,10 +125,9 @@ function fromWireUpdate(
   check: RequestCheck,
 ): Partial<ExperienceTypeContent> {
   const paths = request.updateMask?.paths ?? [];
-  for (const path of paths) {
-    if (path !== '*' && !(UPDATABLE as readonly string[]).includes(path)) {
-      check.bad('update_mask', `names '${path.slice(0, 64)}'; it may name ${UPDATABLE.join(', ')} or *`);
-    }
+  const unknown = paths.filter((path) => path !== '*' && !(UPDATABLE as readonly string[]).includes(path));
+  for (const path of unknown) {
+    check.bad('update_mask', `names '${shown(path)}'; it may name ${UPDATABLE.join(', ')} or *`);
   }
   const given = {
     description: request.description,
@@ -136,7 +136,7 @@ function fromWireUpdate(
   };
   const named = (path: (typeof UPDATABLE)[number]) =>
     paths.length === 0 ? given[path] !== '' : paths.includes('*') || paths.includes(path);
-  if (!UPDATABLE.some(named)) check.bad('update_mask', 'names nothing to change');
+  if (unknown.length === 0 && !UPDATABLE.some(named)) check.bad('update_mask', 'names nothing to change');
   return {
     ...(named('description')
       ? { description: check.required('description', request.description.trim(), DESCRIPTION_RULE) }

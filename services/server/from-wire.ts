@@ -14,6 +14,7 @@ import {
   PROVIDER_LENGTH_MAX,
   STEP_LENGTH_MAX,
   shortTextRule,
+  shown,
   typeNameRule,
   userIdRule,
 } from '../domain/text-rules.js';
@@ -36,7 +37,7 @@ import type { RequestCheck } from './request-check.js';
 export function fromWireUsageRecord(wire: UsageRecord__Output, now: Date, check: RequestCheck): UsageRecord {
   const outcome = fromWireOutcome(wire.outcome, check);
   const units = fromWireUnits('record.units', wire.units, check);
-  if (outcome === 'SUCCEEDED' && units.size === 0) {
+  if (outcome === 'SUCCEEDED' && areNothing(wire.units)) {
     check.bad('record.units', 'is required for a call that succeeded');
   }
   const eventTime = fromWireTime('record.event_time', wire.eventTime, check);
@@ -93,13 +94,18 @@ export function fromWireUnits(
     check.bad(field, `has ${entries.length} kinds, more than ${UNIT_KINDS_MAX}`);
   const units = new Map<UnitKind, UnitCount>();
   for (const [kind, count] of entries.slice(0, UNIT_KINDS_MAX)) {
-    const path = `${field}[${kind.slice(0, KIND_SHOWN_MAX)}]`;
+    const path = `${field}[${shown(kind)}]`;
     const input = check.count(`${path}.input`, count.input, UNITS_MAX);
     const output = check.count(`${path}.output`, count.output, UNITS_MAX);
     if (isUnitKind(kind)) units.set(kind, { input, output });
     else check.bad(path, "is no unit kind: 1-48 lower-case letters and digits, joined by '_'");
   }
   return canonicalUnits(units);
+}
+
+/** Whether units are absent; bad ones are not. */
+export function areNothing(wire: Readonly<Record<string, UnitCount__Output>>): boolean {
+  return Object.values(wire).every(({ input, output }) => input === '0' && output === '0');
 }
 
 /** Kept to the millisecond. */
@@ -128,7 +134,7 @@ export function fromWireRates(
     check.bad(field, `has ${entries.length} kinds, more than ${UNIT_KINDS_MAX}`);
   const rates = new Map<UnitKind, UnitRate>();
   for (const [kind, rate] of entries.slice(0, UNIT_KINDS_MAX)) {
-    const path = `${field}[${kind.slice(0, KIND_SHOWN_MAX)}]`;
+    const path = `${field}[${shown(kind)}]`;
     if (!isUnitKind(kind)) {
       check.bad(path, "is no unit kind: 1-48 lower-case letters and digits, joined by '_'");
       continue;
@@ -236,7 +242,6 @@ const FUTURE_MAX_MS = 5 * 60 * 1_000;
 const TIME_MIN_S = 0;
 const TIME_MAX_S = 253_402_300_799;
 const TIERS_MAX = 8;
-const KIND_SHOWN_MAX = 48;
 const SOURCE_TEXT_LENGTH_MAX = 1_024;
 /** A year. */
 const DURATION_MAX_MS = 31_536_000_000n;

@@ -9,6 +9,7 @@ import type {
 import { Fault } from '../domain/fault.js';
 import type { Logger } from '../runtime/logger.js';
 import { toStatus } from './status.js';
+import { readableRequest } from './unreadable-request.js';
 
 /** What a handler knows of its call beside the request. */
 export interface CallContext {
@@ -49,7 +50,8 @@ export class Handlers {
     handle: (request: Request, context: CallContext) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
-      handle(call.request, this.#contextOf(call)).then(
+      const answer = async () => handle(readableRequest(call.request), this.#contextOf(call));
+      answer().then(
         (response) => callback(null, response),
         (error: unknown) => callback(toStatus(error, this.#logger, call.getPath())),
       );
@@ -69,7 +71,8 @@ export class Handlers {
         signal,
         send: (message) => sendMessage(call, message, signal),
       };
-      handle(call.request, context)
+      const answer = async () => handle(readableRequest(call.request), context);
+      answer()
         .then(async () => {
           await nextTurn(); // Lets the last message leave before the status.
           if (this.#stopping.signal.aborted && !gone.signal.aborted) throw shuttingDown();

@@ -39,8 +39,19 @@ await runProcess(
       reflection: configuration.EXPERIENCES_REFLECTION,
       logger,
     });
+    if (!isLoopback(configuration.EXPERIENCES_LISTEN)) {
+      logger.warn(
+        { address: server.address },
+        'listening beyond loopback, where anybody may call: there are no keys',
+      );
+    }
     logger.info({ address: server.address }, 'service ready');
     return server;
   },
   { stopTimeMaxMs: 20_000 },
 );
+
+function isLoopback(listen: string): boolean {
+  const host = listen.slice(0, listen.lastIndexOf(':'));
+  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}

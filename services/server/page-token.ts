@@ -28,6 +28,7 @@ export class PageTokens {
     const body = bytes.subarray(1 + SIGNATURE_BYTES);
     const signature = bytes.subarray(1, 1 + SIGNATURE_BYTES);
     if (
+      bytes.toString('base64url') !== token || // The decoder skips what is no base64.
       bytes[0] !== TOKEN_VERSION ||
       signature.length !== SIGNATURE_BYTES ||
       !timingSafeEqual(signature, this.#signature(body, scope))

@@ -2,7 +2,7 @@ import type { ListPricesRequest__Output } from '../contract/generated/experience
 import type { PriceServiceHandlers } from '../contract/generated/experiences/v1/PriceService.js';
 import { Fault } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
-import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
+import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule, shown } from '../domain/text-rules.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { PricePosition } from '../ledger/prices.js';
@@ -39,7 +39,8 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
         createTime: now,
         sourceNote: '',
       };
-      return { price: toWirePrice(await ledger.prices.append(application, price, deadline)) };
+      const stated = { effectiveTime: request.effectiveTime !== null };
+      return { price: toWirePrice(await ledger.prices.append(application, price, stated, deadline)) };
     }),
 
     RetirePrice: handlers.unary(async (request, { application, deadline }) => {
@@ -81,10 +82,11 @@ function checkedPriceId(text: string, check: RequestCheck): Uuid {
   check.done();
   const id = parseUuid(text);
   if (id !== undefined) return id;
-  const shown = text.slice(0, 64);
-  throw new Fault('PRICE_NOT_FOUND', `There is no price '${shown}' of this application or the catalogue.`, {
-    metadata: { price_id: shown },
-  });
+  throw new Fault(
+    'PRICE_NOT_FOUND',
+    `There is no price '${shown(text)}' of this application or the catalogue.`,
+    { metadata: { price_id: shown(text) } },
+  );
 }
 
 function fromWireSource(

@@ -8,11 +8,13 @@ import type { Ledger } from '../ledger/ledger.js';
 /** Turns checked requests into entries and hands them to the ledger's writer, a bounded number at a time. */
 export class Recorder {
   readonly #ledger: Ledger;
+  readonly #waitingMax: number;
   #underWay = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, options: { readonly writesWaitingMax: number }) {
     this.#ledger = ledger;
+    this.#waitingMax = options.writesWaitingMax;
   }
 
   async record(application: string, record: UsageRecord, now: Date, deadline: number): Promise<EventOutcome> {
@@ -62,7 +64,7 @@ export class Recorder {
       this.#underWay += 1;
       return;
     }
-    if (this.#waiting.length >= WRITES_WAITING_MAX) {
+    if (this.#waiting.length >= this.#waitingMax) {
       throw new Fault('OVERLOADED', 'This process has as many writes waiting as it may.', {
         retryAfterMs: RETRY_AFTER_MS,
       });
@@ -79,5 +81,4 @@ export class Recorder {
 
 /** Each write holds a connection to the store; reads need some too. */
 const WRITES_UNDER_WAY_MAX = 16;
-const WRITES_WAITING_MAX = 2_000;
 const RETRY_AFTER_MS = 500;

@@ -4,6 +4,7 @@ import {
   PROPERTY_KEY_LENGTH_MAX,
   PROPERTY_VALUE_LENGTH_MAX,
   shortTextRule,
+  shown,
   type TextRule,
 } from '../domain/text-rules.js';
 import type { Properties } from '../domain/usage.js';
@@ -60,8 +61,8 @@ export class RequestCheck {
     const id = parseUuid(text);
     if (id === undefined) {
       this.done();
-      throw new Fault('EXPERIENCE_NOT_FOUND', `There is no experience '${text.slice(0, 64)}'.`, {
-        metadata: { experience_id: text.slice(0, 64) },
+      throw new Fault('EXPERIENCE_NOT_FOUND', `There is no experience '${shown(text)}'.`, {
+        metadata: { experience_id: shown(text) },
       });
     }
     return id;
@@ -93,8 +94,8 @@ export class RequestCheck {
       this.bad(field, `has ${entries.length} keys, more than ${PROPERTIES_MAX}`);
     for (const [key, value] of entries.slice(0, PROPERTIES_MAX)) {
       if (key === '') this.bad(field, 'has an empty key');
-      this.#apply(`${field}[${key.slice(0, PROPERTY_KEY_LENGTH_MAX)}]`, key, KEY_RULE);
-      this.#apply(`${field}[${key.slice(0, PROPERTY_KEY_LENGTH_MAX)}]`, value, VALUE_RULE);
+      this.#apply(`${field}[${shown(key)}]`, key, KEY_RULE);
+      this.#apply(`${field}[${shown(key)}]`, value, VALUE_RULE);
     }
     return new Map(entries);
   }

@@ -1,4 +1,9 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { contract } from '../contract/contract.js';
 import { Ledger } from '../ledger/ledger.js';
@@ -15,6 +20,7 @@ import { priceService } from './price-service.js';
 import { Recorder } from './recorder.js';
 import { addReflection } from './reflection.js';
 import { Runs } from './runs.js';
+import { withUnreadableRequests } from './unreadable-request.js';
 import { usageService } from './usage-service.js';
 import { WorkflowEngine } from './workflow-engine.js';
 
@@ -30,6 +36,8 @@ export interface ServerOptions {
   /** Whether an experience id that is no UUID is refused instead of replaced. */
   readonly strictIds: boolean;
   readonly reflection: boolean;
+  /** How many writes may wait for their turn before more are refused; absent: 2,000. */
+  readonly writesWaitingMax?: number;
   readonly logger: Logger;
 }
 
@@ -51,20 +59,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     namespace: options.temporalNamespace,
   });
   const handlers = new Handlers(options.logger, { application: APPLICATION, strictIds: options.strictIds });
-  const recorder = new Recorder(ledger);
+  const recorder = new Recorder(ledger, {
+    writesWaitingMax: options.writesWaitingMax ?? WRITES_WAITING_MAX_DEFAULT,
+  });
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
 
   const server = new Server(SERVER_OPTIONS);
-  server.addService(contract.ExperienceTypeService.service, experienceTypeService(ledger, tokens, handlers));
-  server.addService(
-    contract.ExperienceService.service,
-    experienceService(ledger, recorder, tokens, handlers),
-  );
-  server.addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));
-  server.addService(contract.CostService.service, costService(ledger, handlers));
-  server.addService(contract.PriceService.service, priceService(ledger, tokens, handlers));
-  server.addService(contract.ExperienceRunService.service, experienceRunService(runs, handlers));
+  const addService = (service: ServiceDefinition, implementation: UntypedServiceImplementation) =>
+    server.addService(withUnreadableRequests(service), implementation);
+  addService(contract.ExperienceTypeService.service, experienceTypeService(ledger, tokens, handlers));
+  addService(contract.ExperienceService.service, experienceService(ledger, recorder, tokens, handlers));
+  addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));
+  addService(contract.CostService.service, costService(ledger, handlers));
+  addService(contract.PriceService.service, priceService(ledger, tokens, handlers));
+  addService(contract.ExperienceRunService.service, experienceRunService(runs, handlers));
   const health = new HealthImplementation(Object.fromEntries(HEALTH_NAMES.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   if (options.reflection) addReflection(server);
@@ -123,5 +132,6 @@ const SERVER_OPTIONS = {
   'grpc.max_connection_age_grace_ms': 60_000,
   'grpc.max_connection_idle_ms': 900_000,
 } as const;
+const WRITES_WAITING_MAX_DEFAULT = 2_000;
 const DRAIN_GRACE_MS = 5_000;
 const SHUTDOWN_MAX_MS = 10_000;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { ERROR_DOMAIN, type ErrorMessageName, errorMessageType } from '../contract/contract.js';
-import { Fault, type FaultKind } from '../domain/fault.js';
+import { Fault, type FaultKind, type FieldViolation } from '../domain/fault.js';
 import type { Logger } from '../runtime/logger.js';
 
 /**
@@ -24,24 +24,41 @@ export type StatusAnswer = Pick<ServiceError, 'code' | 'details' | 'metadata'> &
 
 function faultStatus(fault: Fault): StatusAnswer {
   const code = CODE_OF_KIND[fault.kind];
+  const message = sendableMessage(fault.message);
   const metadata = new Metadata();
-  metadata.set('grpc-status-details-bin', detailsOf(fault, code));
-  return Object.assign(new Error(fault.message), { code, details: fault.message, metadata });
+  metadata.set('grpc-status-details-bin', detailsOf(fault, code, message));
+  return Object.assign(new Error(message), { code, details: message, metadata });
 }
 
-function detailsOf(fault: Fault, code: number): Buffer {
+function detailsOf(fault: Fault, code: number, message: string): Buffer {
   const details = [
     any('ErrorInfo', { reason: fault.reason, domain: ERROR_DOMAIN, metadata: fault.metadata }),
   ];
-  if (fault.violations.length > 0) {
-    details.push(any('BadRequest', { fieldViolations: fault.violations.slice(0, VIOLATIONS_SENT_MAX) }));
-  }
+  const fieldViolations = sendableViolations(fault.violations);
+  if (fieldViolations.length > 0) details.push(any('BadRequest', { fieldViolations }));
   if (fault.retryAfterMs !== undefined) {
     const seconds = Math.floor(fault.retryAfterMs / 1_000);
     const retryDelay = { seconds, nanos: (fault.retryAfterMs % 1_000) * 1_000_000 };
     details.push(any('RetryInfo', { retryDelay }));
   }
-  return errorMessageType('Status').serialize({ code, message: fault.message, details });
+  return errorMessageType('Status').serialize({ code, message, details });
+}
+
+/** Short, and well formed: half a character makes grpc-js throw where nobody catches it. */
+function sendableMessage(message: string): string {
+  const bytes = Buffer.from(message);
+  if (bytes.length <= MESSAGE_BYTES_MAX) return bytes.toString();
+  return `${bytes.subarray(0, MESSAGE_BYTES_MAX).toString()} …`;
+}
+
+/** As many as fit, from the first on. */
+function sendableViolations(violations: readonly FieldViolation[]): readonly FieldViolation[] {
+  let bytes = 0;
+  const tooMany = violations.findIndex(({ field, description }) => {
+    bytes += Buffer.byteLength(field) + Buffer.byteLength(description);
+    return bytes > VIOLATIONS_BYTES_MAX;
+  });
+  return tooMany < 0 ? violations : violations.slice(0, tooMany);
 }
 
 function any(name: ErrorMessageName, message: object): object {
@@ -63,5 +80,9 @@ const CODE_OF_KIND = {
   INTERNAL: status.INTERNAL,
 } as const satisfies Record<FaultKind, status>;
 
-/** Details travel as a header, which must stay small. */
-const VIOLATIONS_SENT_MAX = 32;
+/**
+ * A status travels in headers, of which other gRPC implementations take 8 KiB in all: the message in one, up to three
+ * times as long for its encoding, and with the details again in another, by a third longer.
+ */
+const MESSAGE_BYTES_MAX = 768;
+const VIOLATIONS_BYTES_MAX = 3_072;

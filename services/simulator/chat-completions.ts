@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Answer, StreamEvent } from './answer.js';
 import { type ChatRequest, parseChatRequest } from './chat-request.js';
 import { conversationAnswer } from './conversation-answer.js';
-import type { Answer, Endpoint, StreamEvent } from './model-call.js';
+import type { Endpoint } from './model-call.js';
 import { type Model, resolveModel } from './models.js';
 import type { PrefixCache } from './prefix-cache.js';
 import { contextTooLong, modelNotFound, Refusal } from './refusal.js';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Answer, StreamEvent } from './answer.js';
 import { pause, writePaced } from './client-connection.js';
 import type { FaultPlan } from './fault-rules.js';
-import type { Answer, StreamEvent } from './model-call.js';
 import type { OpenCall, ServedCalls } from './served-calls.js';
 
 /** A hung connection is closed after this time, should the client wait as long. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import type { Answer } from './answer.js';
 import { embedText } from './embed-text.js';
-import type { Answer, Endpoint } from './model-call.js';
+import type { Endpoint } from './model-call.js';
 import { type Model, resolveModel } from './models.js';
 import { parseBody } from './parse-body.js';
 import { contextTooLong, modelNotFound, Refusal } from './refusal.js';

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Answer } from './answer.js';
 import { checkKey } from './api-key.js';
 import { ClientLeft, clientGone, pause } from './client-connection.js';
 import { deliver } from './delivery.js';
@@ -24,26 +25,6 @@ export interface ModelRequest {
   readonly stream: boolean;
   /** Throws a Refusal when the model cannot do it; then nothing is billed. */
   work(options: { readonly usageOmitted: boolean }): Promise<Answer>;
-}
-
-export interface Answer {
-  /** Absent for embeddings. */
-  readonly responseId: string | undefined;
-  readonly promptTokens: number;
-  /** Part of `promptTokens`. */
-  readonly cachedTokens: number;
-  readonly completionTokens: number;
-  readonly content: AnswerContent;
-}
-
-export type AnswerContent =
-  | { readonly kind: 'json'; readonly body: object }
-  | { readonly kind: 'stream'; readonly events: readonly StreamEvent[] };
-
-export interface StreamEvent {
-  readonly data: object;
-  /** How many tokens of the completion it carries. */
-  readonly tokens: number;
 }
 
 export interface ModelCallWorld {

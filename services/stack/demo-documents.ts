@@ -1,35 +1,48 @@
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { DOCUMENT_BYTES_MAX } from '../domain/run.js';
+import { join, resolve } from 'node:path';
+import { readDocument } from '../cli/document-file.js';
+import { visibleLine } from '../cli/visible-text.js';
 import { PACKAGE_ROOT } from '../runtime/package-root.js';
 
 export interface DemoDocument {
+  /** Short, on one line of a terminal. */
+  readonly title: string;
   readonly name: string;
-  readonly content: Buffer;
+  readonly content: Uint8Array;
 }
 
-/** The three documents of the demo: three of this repository's own, or the given one three times. */
-export async function demoDocuments(path: string | undefined): Promise<readonly DemoDocument[]> {
-  if (path !== undefined) {
-    const document = { name: basename(path), content: await readDocument(path) };
-    return [document, document, document];
+/**
+ * The three documents of the demo: three of this repository's own, or the given one three times. What the service would
+ * refuse is refused here already, by the file's name and before anything is started.
+ */
+export async function demoDocuments(
+  path: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<readonly DemoDocument[]> {
+  if (path === undefined) {
+    return Promise.all(OWN_DOCUMENTS.map((name) => readText(join(PACKAGE_ROOT, name))));
   }
-  return Promise.all(
-    OWN_DOCUMENTS.map(async (name) => ({ name, content: await readDocument(join(PACKAGE_ROOT, name)) })),
-  );
+  // npm runs its scripts in the package's folder and leaves the person's own in this variable.
+  const document = await readText(path === '-' ? path : resolve(environment.INIT_CWD ?? '', path));
+  return [document, document, document];
 }
 
-/** Said here already, with the file's name; the service would refuse it too. */
-async function readDocument(path: string): Promise<Buffer> {
-  const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`the document ${path} cannot be read: ${error.code ?? error.message}`);
-  });
-  if (content.length > DOCUMENT_BYTES_MAX) {
-    throw new Error(
-      `the document ${path} has ${content.length} bytes; at most ${DOCUMENT_BYTES_MAX} can be summarised`,
-    );
+async function readText(path: string): Promise<DemoDocument> {
+  const { name = 'standard input', content } = await readDocument(path, process.stdin);
+  const problem = textProblem(content);
+  if (problem !== undefined) throw new Error(`'${path === '-' ? name : path}' ${problem}.`);
+  return { title: visibleLine(name, TITLE_LENGTH_MAX), name, content };
+}
+
+function textProblem(content: Uint8Array): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(content);
+    if (text.includes('\u0000')) return NO_TEXT;
+    return text.trim() === '' ? 'is empty' : undefined;
+  } catch {
+    return NO_TEXT; // The decoder's way to say that it is no UTF-8.
   }
-  return content;
 }
 
 const OWN_DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'] as const;
+const TITLE_LENGTH_MAX = 40;
+const NO_TEXT = 'is not UTF-8 text';

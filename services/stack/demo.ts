@@ -18,15 +18,15 @@ const LINE_LENGTH_MAX = 100;
 const startedAt = performance.now();
 
 await runUntilSignal(async (signal) => {
-  const documents = await demoDocuments(process.argv[2]);
+  const documents = await demoDocuments(process.argv[2], process.env);
   heading('Starting MongoDB, Temporal, the gRPC service, the worker and a provider');
-  const starting = startExperiencesStack({
+  const stack = await startExperiencesStack({
     environment: process.env,
     log: (line) => console.log(`  ${line}`),
     // As a model that answers fast; without it nobody would see the runs go on.
     simulator: { SIMULATOR_LATENCY_MS: '150', SIMULATOR_LATENCY_JITTER_MS: '150' },
+    signal,
   });
-  const stack = await Promise.race([starting, whenAborted(signal)]);
   const client = new ExperiencesClient({ address: stack.serviceAddress });
   try {
     const showing = show(client, stack, documents);
@@ -50,7 +50,7 @@ async function show(
   const [first] = runs;
   if (first === undefined) throw new Error('the demo runs at least one document');
 
-  heading(`The summary of ${documents[0]?.name ?? ''}`);
+  heading(`The summary of ${documents[0]?.title ?? ''}`);
   console.log(wrapped(summaryOf(first)));
 
   heading(`What experience ${first.experienceId} paid for`);
@@ -65,11 +65,11 @@ async function show(
   }
 
   heading(`The ${runs.length} experiences side by side`);
-  const totals: { name: string; total: Money; calls: bigint }[] = [];
+  const totals: { title: string; total: Money; calls: bigint }[] = [];
   for (const [index, run] of runs.entries()) {
     const { totals: found } = await client.costs.get(run.experienceId);
     totals.push({
-      name: documents[index]?.name ?? '',
+      title: documents[index]?.title ?? '',
       total: exact(found.cost.total),
       calls: found.eventCount,
     });
@@ -94,7 +94,7 @@ async function runAll(
       }),
     ),
   );
-  const lines = new RunProgressLines(documents.map(({ name }) => name));
+  const lines = new RunProgressLines(documents.map(({ title }) => title));
   const ended = await Promise.all(
     started.map(async ({ run }, index) => {
       let last = run;
@@ -125,14 +125,14 @@ function endings({ service, worker }: ExperiencesStack): readonly Promise<void>[
 }
 
 function comparison(
-  runs: readonly { readonly name: string; readonly total: Money; readonly calls: bigint }[],
+  runs: readonly { readonly title: string; readonly total: Money; readonly calls: bigint }[],
 ): string {
   const sorted = runs.map(({ total }) => total).sort((a, b) => (a < b ? -1 : 1));
   const [minimum, median, maximum] = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
-  const width = Math.max(...runs.map(({ name }) => name.length));
+  const width = Math.max(...runs.map(({ title }) => title.length));
   const rows = runs.map(
-    ({ name, total, calls }) =>
-      `  ${name.padEnd(width)}  ${String(calls).padStart(4)} calls  $${formatMoney(total)}`,
+    ({ title, total, calls }) =>
+      `  ${title.padEnd(width)}  ${String(calls).padStart(4)} calls  $${formatMoney(total)}`,
   );
   const figures = Object.entries({ minimum, median, maximum }).map(
     ([label, amount]) => `  ${label.padEnd(width)}  ${' '.repeat(10)}  $${formatMoney(amount ?? NO_MONEY)}`,

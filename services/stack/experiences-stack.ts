@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PACKAGE_ROOT } from '../runtime/package-root.js';
 import { type NodeProcess, startNodeProcess } from './node-process.js';
 import type { LineLog } from './progress.js';
+import { whenAborted } from './run-until-signal.js';
 import { type Stack, startStack } from './stack.js';
 
 export interface ExperiencesStackOptions {
@@ -16,6 +18,8 @@ export interface ExperiencesStackOptions {
   readonly simulator?: NodeJS.ProcessEnv;
   /** Gets each log line of the service and the worker, a JSON object. */
   readonly onLogLine?: (line: string) => void;
+  /** Ends the start: it rejects once what has started by then is ended, or at the latest after a short grace. */
+  readonly signal: AbortSignal;
 }
 
 /** Everything a person needs to try Experiences: the servers, the service, the worker and a provider. */
@@ -33,7 +37,24 @@ export interface ExperiencesStack {
 
 /** Starts our processes from the build. What cannot start takes down what has started before it. */
 export async function startExperiencesStack(options: ExperiencesStackOptions): Promise<ExperiencesStack> {
-  const { environment, log } = options;
+  const starting = startAll(options);
+  try {
+    return await Promise.race([starting, whenAborted(options.signal)]);
+  } catch (error) {
+    if (options.signal.aborted) await Promise.race([endOf(starting), sleep(ABORT_GRACE_MS)]);
+    throw error;
+  }
+}
+
+async function endOf(starting: Promise<ExperiencesStack>): Promise<void> {
+  await starting.then(
+    (stack) => stack.stop(),
+    () => undefined,
+  );
+}
+
+async function startAll(options: ExperiencesStackOptions): Promise<ExperiencesStack> {
+  const { environment, log, signal } = options;
   const started: { stop(): Promise<void> }[] = [];
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
@@ -45,11 +66,13 @@ export async function startExperiencesStack(options: ExperiencesStackOptions): P
   try {
     const servers = await startStack({ environment, log, dataFolder: options.dataFolder });
     started.push(servers);
+    signal.throwIfAborted();
     const simulator = usesProvider(environment)
       ? undefined
       : await startOwn('simulator', SIMULATOR, { ...environment, ...options.simulator }, /"url":"([^"]+)"/);
     if (simulator !== undefined) {
       started.push(simulator);
+      signal.throwIfAborted();
       log(`provider simulator: ${simulator.ready[1]}`);
     }
 
@@ -69,6 +92,7 @@ export async function startExperiencesStack(options: ExperiencesStackOptions): P
       options.onLogLine,
     );
     started.push(service);
+    signal.throwIfAborted();
     const serviceAddress = service.ready[1] ?? '';
     log(`gRPC service: ${serviceAddress}`);
 
@@ -106,6 +130,8 @@ async function startOwn(
   });
 }
 
+/** A server is started within it; one that must be fetched first is not waited for. */
+const ABORT_GRACE_MS = 10_000;
 const SIMULATOR = 'services/simulator/main.js';
 const SERVICE = 'services/server/main.js';
 const WORKER = 'workflows/main.js';

@@ -1,6 +1,6 @@
 /**
- * Runs work that a person may interrupt. The first SIGINT or SIGTERM aborts the signal that the work gets and is
- * answered by its clean-up; the second one ends the process at once.
+ * Runs work that a person may interrupt. The first signal from outside aborts the one that the work gets and is answered
+ * by its clean-up; the second one ends the process at once.
  */
 export async function runUntilSignal(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
   const interrupted = new AbortController();
@@ -9,8 +9,7 @@ export async function runUntilSignal(work: (signal: AbortSignal) => Promise<numb
     process.stderr.write(`\n${signal}: stopping everything; once more ends at once\n`);
     interrupted.abort();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of SIGNALS) process.on(name, onSignal);
   try {
     process.exitCode = await work(interrupted.signal);
   } catch (error) {
@@ -19,8 +18,7 @@ export async function runUntilSignal(work: (signal: AbortSignal) => Promise<numb
     }
     process.exitCode = interrupted.signal.aborted ? EXIT_INTERRUPTED : 1;
   } finally {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    for (const name of SIGNALS) process.off(name, onSignal);
   }
   // What was interrupted may have left something running; the exit hook of owned processes ends it.
   if (interrupted.signal.aborted) process.exit();
@@ -35,5 +33,7 @@ export function whenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
+/** Ctrl-C, a plain kill, and a terminal that is closed. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** A shell's way to say that SIGINT ended a program. */
 const EXIT_INTERRUPTED = 130;

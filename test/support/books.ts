@@ -1,4 +1,4 @@
-import type { Decimal128, MongoClient } from 'mongodb';
+import type { Decimal128, MongoClient, UUID } from 'mongodb';
 import { expect } from 'vitest';
 import type { UsageEvent } from '../../services/client/index.js';
 
@@ -28,7 +28,7 @@ export interface Calls {
 
 export interface Books {
   readonly events: readonly BookedEvent[];
-  /** Totals as the experiences hold them, by experience id. */
+  /** Totals as the experiences hold them, by `application/experience id`. */
   readonly kept: Readonly<Record<string, Totals>>;
   /** Totals as the events add up. */
   readonly added: Readonly<Record<string, Totals>>;
@@ -50,6 +50,7 @@ export interface Totals {
 }
 
 export interface BookedEvent {
+  readonly application: string;
   readonly id: string;
   readonly experienceId: string | undefined;
   readonly type: string;
@@ -65,37 +66,18 @@ export interface BookedEvent {
 }
 
 async function readBooks(client: MongoClient, databaseName: string): Promise<Books> {
-  const db = client.db(databaseName, { readConcern: { level: 'majority' } } as object);
-  const options = { useBigInt64: true } as const;
-  const events = (await db.collection('events').find({}, options).toArray()).map(toBookedEvent);
-  const experiences = await db.collection('experiences').find({}, options).toArray();
+  const db = client.db(databaseName, { useBigInt64: true });
+  const events = (await db.collection<EventRow>('events').find().toArray()).map(fromEventRow);
   const kept: Record<string, Totals> = {};
   const added: Record<string, Totals> = {};
-  for (const document of experiences) {
-    const id = text(document._id.x);
-    kept[id] = {
-      type: document.t,
-      version: document.v,
-      events: document.n,
-      input: units18(document.ci),
-      output: units18(document.co),
-      useful: units18(document.us),
-      wasted: units18(document.ws),
-      unpriced: document.up,
-      units: Object.fromEntries(
-        Object.entries(document.un as Record<string, { i: bigint; o: bigint }>).map(([kind, { i, o }]) => [
-          kind,
-          { input: i, output: o },
-        ]),
-      ),
-      first: document.f?.getTime(),
-      last: document.l?.getTime(),
-    };
-    added[id] = nothing(document.t, document.v);
+  for (const row of await db.collection<ExperienceRow>('experiences').find().toArray()) {
+    const key = `${row._id.a}/${row._id.x}`;
+    kept[key] = fromExperienceRow(row);
+    added[key] = nothing(row.t, row.v);
   }
   for (const event of events) {
     if (event.experienceId === undefined) continue;
-    const totals = added[event.experienceId];
+    const totals = added[`${event.application}/${event.experienceId}`];
     if (totals === undefined) throw new Error(`event ${event.id} is of an experience that does not exist`);
     if (totals.type !== event.type || totals.version !== event.version) {
       throw new Error(`event ${event.id} is of another type or version than its experience`);
@@ -105,34 +87,69 @@ async function readBooks(client: MongoClient, databaseName: string): Promise<Boo
   return { events, kept, added };
 }
 
-function toBookedEvent(document: Record<string, never>): BookedEvent {
-  const event = document as unknown as {
-    _id: { e: unknown };
-    x?: unknown;
-    t: string;
-    v: number;
-    ci: Decimal128;
-    co: Decimal128;
-    us?: true;
-    up?: unknown[];
-    oc: string;
-    op?: string;
-    un: { k: string; i: bigint; o: bigint }[];
-    q: Date;
-  };
+/** Only what is added up; see services/ledger/documents.ts. */
+interface EventRow {
+  readonly _id: { readonly a: string; readonly e: UUID | string };
+  readonly x?: UUID;
+  readonly t: string;
+  readonly v: number;
+  readonly ci: Decimal128;
+  readonly co: Decimal128;
+  readonly us?: true;
+  readonly up?: readonly unknown[];
+  readonly oc: string;
+  readonly op?: string;
+  readonly un: readonly { readonly k: string; readonly i: bigint; readonly o: bigint }[];
+  readonly q: Date;
+}
+
+interface ExperienceRow {
+  readonly _id: { readonly a: string; readonly x: UUID };
+  readonly t: string;
+  readonly v: number;
+  readonly n: bigint;
+  readonly ci: Decimal128;
+  readonly co: Decimal128;
+  readonly us: Decimal128;
+  readonly ws: Decimal128;
+  readonly up: bigint;
+  readonly un: Readonly<Record<string, { readonly i: bigint; readonly o: bigint }>>;
+  readonly f?: Date;
+  readonly l?: Date;
+}
+
+function fromEventRow(row: EventRow): BookedEvent {
   return {
-    id: text(event._id.e),
-    experienceId: event.x === undefined ? undefined : text(event.x),
-    type: event.t,
-    version: event.v,
-    input: units18(event.ci),
-    output: units18(event.co),
-    useful: event.us === true,
-    unpriced: event.up !== undefined,
-    outcome: event.oc,
-    operation: event.op,
-    units: event.un.map(({ k, i, o }) => ({ kind: k, input: i, output: o })),
-    eventTime: event.q.getTime(),
+    application: row._id.a,
+    id: String(row._id.e),
+    experienceId: row.x === undefined ? undefined : String(row.x),
+    type: row.t,
+    version: row.v,
+    input: units18(row.ci),
+    output: units18(row.co),
+    useful: row.us === true,
+    unpriced: row.up !== undefined,
+    outcome: row.oc,
+    operation: row.op,
+    units: row.un.map(({ k, i, o }) => ({ kind: k, input: i, output: o })),
+    eventTime: row.q.getTime(),
+  };
+}
+
+function fromExperienceRow(row: ExperienceRow): Totals {
+  const kinds = Object.entries(row.un).map(([kind, { i, o }]) => [kind, { input: i, output: o }] as const);
+  return {
+    type: row.t,
+    version: row.v,
+    events: row.n,
+    input: units18(row.ci),
+    output: units18(row.co),
+    useful: units18(row.us),
+    wasted: units18(row.ws),
+    unpriced: row.up,
+    units: Object.fromEntries(kinds),
+    first: row.f?.getTime(),
+    last: row.l?.getTime(),
   };
 }
 
@@ -173,7 +190,10 @@ function expectOperations(events: readonly BookedEvent[]): void {
   for (const event of events) {
     if (event.outcome !== 'SUCCEEDED') expect(event).toMatchObject({ useful: false });
     else if (event.operation === undefined) expect(event).toMatchObject({ useful: true });
-    else successes.set(event.operation, [...(successes.get(event.operation) ?? []), event]);
+    else {
+      const operation = `${event.application}/${event.operation}`;
+      successes.set(operation, [...(successes.get(operation) ?? []), event]);
+    }
   }
   for (const [operation, of] of successes) {
     const useful = of.filter((event) => event.useful).length;
@@ -207,9 +227,4 @@ export function units18(amount: { toString(): string }): bigint {
   if (shift < 0) throw new RangeError(`${amount} is finer than 10^-18`);
   const magnitude = BigInt(whole + fraction) * 10n ** BigInt(shift);
   return digits.startsWith('-') ? -magnitude : magnitude;
-}
-
-/** The id of a document: 16 bytes for a UUID, else text. */
-function text(id: unknown): string {
-  return typeof id === 'string' ? id : String(id);
 }

@@ -51,8 +51,12 @@ export async function startOwnMongod(options: { readonly replicaSet?: boolean } 
   let process = await start();
   const { uri, port } = process;
   const client = new MongoClient(uri, { appName: 'test' });
-  const failPoint = (mode: 'off' | 'alwaysOn' | { readonly times: number }, data?: object) =>
-    client.db('admin').command({ configureFailPoint: 'failCommand', mode, ...(data && { data }) });
+  /** Answers how many commands the fail point has hit since the server was started. */
+  const failPoint = async (mode: 'off' | 'alwaysOn' | { readonly times: number }, data?: object) => {
+    const command = { configureFailPoint: 'failCommand', mode, ...(data && { data }) };
+    return Number((await client.db('admin').command(command)).count);
+  };
+  let hitBefore = 0;
   return {
     uri,
     port,
@@ -67,11 +71,11 @@ export async function startOwnMongod(options: { readonly replicaSet?: boolean } 
     stall: () => process.kill('SIGSTOP'),
     goOn: () => process.kill('SIGCONT'),
     async fail(failure, times) {
-      await failPoint(times === undefined ? 'alwaysOn' : { times }, { ...failure, appName: SERVICE_NAME });
+      const mode = times === undefined ? 'alwaysOn' : { times };
+      hitBefore = await failPoint(mode, { ...failure, appName: SERVICE_NAME });
     },
     async failNothing() {
-      const { count } = await failPoint('off');
-      return Number(count);
+      return (await failPoint('off')) - hitBefore;
     },
     async stop() {
       await client.close();

@@ -1,0 +1,332 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ExperiencesClient } from '../services/client/index.js';
+import { newUuid } from '../services/domain/new-uuid.js';
+import { expectBooks } from './support/books.js';
+import { Callers } from './support/callers.js';
+import { type CommandFailure, type OwnMongod, startOwnMongod } from './support/own-mongod.js';
+import { readAll } from './support/read-all.js';
+import { startReplyCutter } from './support/reply-cutter.js';
+import { startTestService, type TestService } from './support/service.js';
+import { waitUntil } from './support/wait-until.js';
+
+/** 1,000 tokens in and 500 out: 0.00045 dollars. */
+const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1000, output: 500 } } };
+const WRITE_CONFLICT = { errorCode: 112, errorLabels: ['TransientTransactionError'] } as const;
+
+let mongod: OwnMongod;
+let service: TestService;
+let databaseName: string;
+
+beforeAll(async () => {
+  mongod = await startOwnMongod();
+  service = await startTestService({ mongodbUri: mongod.uri });
+  ({ databaseName } = service.options);
+  await service.client.types.create({ name: 'Summary', description: 'A summary' });
+});
+afterAll(async () => {
+  await service.stop();
+  await mongod.stop();
+});
+afterEach(async () => {
+  await mongod.failNothing();
+  await waitUntil('the service has ended every transaction', async () =>
+    (await openTransactions()) === 0 ? true : undefined,
+  );
+  await expectBooks(mongod.client, databaseName);
+});
+
+describe('while MongoDB is away', () => {
+  test('every call is answered UNAVAILABLE with a hint, and recording goes on by itself when it is back', async () => {
+    const callers = new Callers();
+    const patient = new ExperiencesClient({ address: service.address, timeoutMs: 40_000 });
+    const experiences = [newUuid(), newUuid(), newUuid()];
+    const over = new AbortController();
+    const load = callers.load(patient, 12, over.signal, () => ({
+      ...call,
+      experienceId: experiences[callers.sent.size % 3] ?? '',
+    }));
+    try {
+      await waitUntil('a hundred calls are acknowledged', () => (callers.told.size > 100 ? true : undefined));
+      await mongod.kill();
+      try {
+        await expectAway(experiences[0] ?? '');
+      } finally {
+        await mongod.restart();
+      }
+      const before = callers.told.size;
+      await waitUntil('a hundred more are acknowledged', () =>
+        callers.told.size > before + 100 ? true : undefined,
+      );
+    } finally {
+      over.abort();
+      await load;
+      patient.close();
+    }
+    expect(callers.failures).toEqual([]);
+    expect(callers.unanswered()).toEqual([]);
+    await expectBooks(mongod.client, databaseName, { ...callers, sent: undefined });
+  });
+
+  /** Calls of every kind, by a client that gives up before it would send them a second time. */
+  async function expectAway(experienceId: string): Promise<void> {
+    const { client, close } = impatient(3_900);
+    const calls: readonly Promise<unknown>[] = [
+      client.usage.record({ ...call, experienceType: 'Summary' }),
+      client.costs.get(experienceId),
+      client.costs.estimate(call),
+      client.experiences.get(experienceId),
+      client.types.create({ name: 'Chat', description: 'A chat' }),
+      client.types.incrementVersion('Summary'),
+      readAll(client.usage.list(experienceId)),
+      readAll(client.experiences.list()),
+      readAll(client.types.list()),
+      readAll(client.prices.list()),
+    ];
+    for (const answer of await Promise.allSettled(calls)) {
+      expect(answer).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', retryAfterMs: 1_000 },
+      });
+    }
+    close();
+  }
+});
+
+describe('while MongoDB hangs', () => {
+  test('every call is answered in its time, and recording goes on by itself when it goes on', async () => {
+    const callers = new Callers();
+    const experienceId = newUuid();
+    await callers.record(service.client, { ...call, experienceId });
+    mongod.stall();
+    const started = Date.now();
+    const { client, close } = impatient(1_000);
+    const reads = Array.from({ length: 20 }, () => client.costs.get(experienceId));
+    const writes = Array.from({ length: 40 }, () => callers.record(client, { ...call, experienceId }));
+    const [read] = await Promise.allSettled(reads);
+    await Promise.all(writes);
+    expect(Date.now() - started).toBeLessThan(2_000);
+    expect(read).toMatchObject({ status: 'rejected', reason: { code: 'DEADLINE_EXCEEDED' } });
+    expect(new Set(callers.failures.map(({ code }) => code))).toEqual(new Set(['DEADLINE_EXCEEDED']));
+    close();
+    mongod.goOn();
+
+    await callers.resend(service.client);
+    expect(callers.unanswered()).toEqual([]);
+    expect((await service.client.costs.get(experienceId)).totals.eventCount).toBe(41n);
+    await expectBooks(mongod.client, databaseName, { ...callers, sent: undefined });
+  });
+});
+
+describe('a record whose commit', () => {
+  test.each<[what: string, failure: Omit<CommandFailure, 'failCommands'>, times: number]>([
+    ['never reached the server', { closeConnection: true }, 1],
+    ['never reached the server, three times', { closeConnection: true }, 3],
+    [
+      'is done, but not yet known to be durable',
+      { writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' } },
+      2,
+    ],
+    ['took too long on the server', { errorCode: 50 }, 2],
+    ['lost its transaction on the server', { errorCode: 251, errorLabels: ['TransientTransactionError'] }, 2],
+  ])('%s is in the books once, and a repeat is a duplicate', async (_what, failure, times) => {
+    await expectRecordedOnce(service, () =>
+      mongod.fail({ failCommands: ['commitTransaction'], ...failure }, times),
+    );
+    expect(await mongod.failNothing()).toBe(times);
+  });
+
+  test.each([1, 2, 4])('is answered %i times into a cut connection is in the books once', async (times) => {
+    const cutter = await startReplyCutter(mongod.port);
+    const behind = await startTestService({
+      mongodbUri: `mongodb://127.0.0.1:${cutter.port}/?directConnection=true`,
+      databaseName,
+    });
+    try {
+      await expectRecordedOnce(behind, () => cutter.cut('commitTransaction', times));
+      expect(cutter.left()).toBe(0);
+    } finally {
+      await behind.stop();
+      await cutter.stop();
+    }
+  });
+
+  test('is never certain to be done is answered UNAVAILABLE, and a repeat finds it', async () => {
+    const eventId = newUuid();
+    const error = { code: 64, errmsg: 'waiting for replication timed out' };
+    await mongod.fail({ failCommands: ['commitTransaction'], writeConcernError: error });
+    const { client, close } = impatient(1_500);
+    await expect(client.usage.record({ ...call, eventId })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'STORE_UNAVAILABLE',
+      retryAfterMs: 1_000,
+    });
+    close();
+    await mongod.failNothing();
+    expect(await service.client.usage.record({ ...call, eventId })).toMatchObject({ duplicate: true });
+  });
+});
+
+describe('a record in conflict', () => {
+  test.each<[what: string, failure: CommandFailure, times: number]>([
+    ['with another insert', { failCommands: ['insert'], ...WRITE_CONFLICT }, 7],
+    ['with another update', { failCommands: ['update'], ...WRITE_CONFLICT }, 7],
+    [
+      'with a change of the catalogue of collections',
+      { failCommands: ['find'], ...WRITE_CONFLICT, errorCode: 246 },
+      7,
+    ],
+    ['with the failing of its connection', { failCommands: ['insert'], closeConnection: true }, 1],
+  ])('%s is run again until it goes through', async (_what, failure, times) => {
+    await expectRecordedOnce(service, () => mongod.fail(failure, times));
+    expect(await mongod.failNothing()).toBe(times);
+  });
+
+  test.each<[what: string, failure: CommandFailure]>([
+    ['at its first write', { failCommands: ['insert'], ...WRITE_CONFLICT }],
+    ['at its last write', { failCommands: ['update'], ...WRITE_CONFLICT }],
+    ['at its commit', { failCommands: ['commitTransaction'], ...WRITE_CONFLICT }],
+  ])('that never ends, %s, is over with its time, and nothing of it stays', async (_what, failure) => {
+    const [eventId, experienceId] = [newUuid(), await experienceWithOneEvent()];
+    await mongod.fail(failure);
+    const { client, close } = impatient(1_000);
+    const started = Date.now();
+    await expect(client.usage.record({ ...call, eventId, experienceId })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    expect(Date.now() - started).toBeLessThan(1_500);
+    close();
+    await expectNoMoreAttempts();
+    await mongod.failNothing();
+    expect((await service.client.costs.get(experienceId)).totals.eventCount).toBe(1n);
+    expect(await service.client.usage.record({ ...call, eventId, experienceId })).toMatchObject({
+      duplicate: false,
+    });
+  });
+});
+
+describe('a record whose server is slow', () => {
+  test.each<[command: string, namespace: string]>([
+    ['find', 'events'],
+    ['find', 'experiences'],
+    ['insert', 'events'],
+    ['update', 'experiences'],
+  ])('in a command `%s` on %s is over with its time, on the server too', async (command, collection) => {
+    const [eventId, experienceId] = [newUuid(), await experienceWithOneEvent()];
+    const namespace = `${databaseName}.${collection}`;
+    await mongod.fail({ failCommands: [command], namespace, blockConnection: true, blockTimeMS: 900 }, 1);
+    const { client, close } = impatient(400);
+    await expect(client.usage.record({ ...call, eventId, experienceId })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    close();
+    // Answered late by a server that knows the caller's time, it fails there; else it would be recorded by now.
+    await waitUntil('the slow command is over', async () =>
+      (await openTransactions()) === 0 ? true : undefined,
+    );
+    expect(await service.client.usage.record({ ...call, eventId, experienceId })).toMatchObject({
+      duplicate: false,
+    });
+  });
+
+  test('in a commit is recorded though its caller has gone', async () => {
+    const eventId = newUuid();
+    await mongod.fail({ failCommands: ['commitTransaction'], blockConnection: true, blockTimeMS: 900 }, 1);
+    const { client, close } = impatient(400);
+    await expect(client.usage.record({ ...call, eventId })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    close();
+    expect(await service.client.usage.record({ ...call, eventId })).toMatchObject({ duplicate: true });
+  });
+});
+
+describe('an error of MongoDB', () => {
+  const record = (client: ExperiencesClient) => client.usage.record(call);
+  const read = (client: ExperiencesClient) => client.experiences.get(newUuid());
+
+  test.each<
+    [what: string, send: (client: ExperiencesClient) => Promise<unknown>, errorCode: number, answer: object]
+  >([
+    [
+      'that a host is unreachable',
+      read,
+      6,
+      { code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', retryAfterMs: 1_000 },
+    ],
+    [
+      'that its disk is full',
+      record,
+      14031,
+      { code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', retryAfterMs: 1_000 },
+    ],
+    ['that it took too long', read, 50, { code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED' }],
+    [
+      'that nobody foresaw, which names an incident and nothing of the store,',
+      record,
+      8000,
+      {
+        code: 'INTERNAL',
+        message: expect.stringMatching(/^The service failed; the incident is [0-9a-f-]{36}\.$/),
+      },
+    ],
+  ])('%s is answered as what it means to a caller', async (_what, send, errorCode, answer) => {
+    await mongod.fail({ failCommands: ['find', 'insert'], errorCode });
+    const { client, close } = impatient(900);
+    await expect(send(client)).rejects.toMatchObject(answer);
+    close();
+  });
+
+  test('that it is overloaded is answered RESOURCE_EXHAUSTED with a hint', async () => {
+    const errorLabels = ['SystemOverloadedError', 'RetryableError'];
+    await mongod.fail({ failCommands: ['insert'], errorCode: 462, errorLabels });
+    const { client, close } = impatient(900);
+    const overloaded = { code: 'RESOURCE_EXHAUSTED', reason: 'OVERLOADED', retryAfterMs: 1_000 };
+    await expect(client.usage.record(call)).rejects.toMatchObject(overloaded);
+    close();
+  });
+});
+
+/** A client that gives up before it would send a call a second time. */
+function impatient(timeoutMs: number): { readonly client: ExperiencesClient; close(): void } {
+  const client = new ExperiencesClient({ address: service.address, timeoutMs });
+  return { client, close: () => client.close() };
+}
+
+/** A record into the fault is answered OK, is no duplicate of itself, and counts once however often it is sent. */
+async function expectRecordedOnce({ client }: TestService, fail: () => Promise<void> | void): Promise<void> {
+  const record = { ...call, eventId: newUuid(), experienceId: await experienceWithOneEvent() };
+  await fail();
+  const first = await client.usage.record(record);
+  const second = await client.usage.record(record);
+  expect([first.duplicate, second.duplicate]).toEqual([false, true]);
+  expect(second.event).toEqual(first.event);
+  const { totals } = await client.costs.get(record.experienceId);
+  expect([totals.eventCount, totals.cost.total]).toEqual([2n, '0.0009']);
+}
+
+async function experienceWithOneEvent(): Promise<string> {
+  const { event } = await service.client.usage.record({ ...call, experienceId: randomUUID() });
+  return event.experienceId ?? '';
+}
+
+async function openTransactions(): Promise<number> {
+  const { transactions } = await mongod.client.db('admin').command({ serverStatus: 1 });
+  return Number(transactions.currentOpen);
+}
+
+/** Once the count of transactions stands still, the service has given up. */
+async function expectNoMoreAttempts(): Promise<void> {
+  const started = async () => {
+    const { transactions } = await mongod.client.db('admin').command({ serverStatus: 1 });
+    return Number(transactions.totalStarted);
+  };
+  let before = await started();
+  await waitUntil('no transaction is started any more', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const now = await started();
+    const same = now === before;
+    before = now;
+    return same ? true : undefined;
+  });
+}

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Db, MongoClient } from 'mongodb';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { Ledger } from '../services/ledger/ledger.js';
+import { loadCatalogue } from '../services/pricing/catalogue.js';
+import type { Price } from '../services/pricing/price.js';
+import { freePort } from '../services/stack/free-port.js';
+import { type OwnedProcess, spawnOwned } from '../services/stack/owned-process.js';
+import { waitForPort } from '../services/stack/wait-for-port.js';
+import { type OwnMongod, ownMongodExecutable, startOwnMongod } from './support/own-mongod.js';
+import { startServiceProcess } from './support/service-process.js';
+
+const catalogue = loadCatalogue();
+const REPLICA_SET = 'mongod --replSet rs0 --dbpath';
+const INITIATE = 'mongosh --eval \'rs.initiate({ _id: "rs0", members: [{ _id: 0, host:';
+
+describe('a store that cannot hold the promises is refused', () => {
+  let standalone: OwnMongod;
+  let uninitiated: OwnedProcess;
+  let uninitiatedPort: number;
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'experiences-mongod-'));
+    uninitiatedPort = await freePort();
+    [standalone, uninitiated] = await Promise.all([
+      startOwnMongod({ replicaSet: false }),
+      spawnOwned({
+        command: await ownMongodExecutable(),
+        args: ['--dbpath', folder, '--port', `${uninitiatedPort}`, '--replSet', 'rs0', '--nounixsocket'],
+      }),
+    ]);
+    uninitiated.stdout.resume();
+    await waitForPort(uninitiatedPort, 30_000, new AbortController().signal);
+  });
+  afterAll(async () => {
+    uninitiated.kill('SIGKILL');
+    await Promise.all([standalone.stop(), uninitiated.exited]);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test.concurrent.each<[what: string, uri: () => string | Promise<string>, says: readonly string[]]>([
+    ['a standalone server', () => standalone.uri, ['standalone', REPLICA_SET, INITIATE]],
+    [
+      'a standalone server behind a direct connection',
+      () => `${standalone.uri}?directConnection=true`,
+      ['standalone', REPLICA_SET, INITIATE],
+    ],
+    [
+      'a standalone server whose URI names a replica set',
+      () => `${standalone.uri}?replicaSet=rs0`,
+      ["not of the replica set 'rs0'", REPLICA_SET, INITIATE],
+    ],
+    [
+      'a replica set that was never initiated',
+      () => `mongodb://127.0.0.1:${uninitiatedPort}/`,
+      ['never initiated', INITIATE],
+    ],
+    [
+      'no server at all',
+      async () => `mongodb://127.0.0.1:${await freePort()}/`,
+      ['MongoDB cannot be reached at 127.0.0.1:', 'ECONNREFUSED'],
+    ],
+  ])('%s, within seconds, with the command that mends it', async (_what, uri, says) => {
+    const started = Date.now();
+    const refused = await openLedger({ uri: await uri() }).then(
+      () => 'it opened',
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    for (const part of says) expect(refused).toContain(part);
+    expect(Date.now() - started).toBeLessThan(6_000);
+  });
+
+  test('the service ends with code 1 and one line that says so, without the password of the URI', async () => {
+    const port = await freePort();
+    const mongodbUri = `mongodb://name:secret@127.0.0.1:${port}/`;
+    const started = Date.now();
+    const failed = await startServiceProcess({ mongodbUri, databaseName: 'test' }).then(
+      () => 'it started',
+      (error: unknown) => String(error),
+    );
+    expect(failed).toContain('the service ended with code 1');
+    const [line, ...more] = failed.split('\n').slice(1);
+    expect(more).toEqual([]);
+    expect(JSON.parse(line ?? '')).toMatchObject({
+      level: 60,
+      msg: `cannot start: MongoDB cannot be reached at 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+    });
+    expect(failed).not.toContain('secret');
+    expect(Date.now() - started).toBeLessThan(12_000);
+  });
+});
+
+describe('a store that can is proved and brought to the schema', () => {
+  let mongod: OwnMongod;
+  beforeAll(async () => {
+    mongod = await startOwnMongod();
+  });
+  afterAll(() => mongod.stop());
+
+  test('once by one process, and nothing of the proof is left', async () => {
+    const { db, databaseName } = freshDatabase(mongod);
+    await openAndClose({ uri: mongod.uri, databaseName });
+    await expectSchema(db);
+    expect(await db.collection('probe').countDocuments()).toBe(0);
+  });
+
+  test('once by eight connections that start at once', async () => {
+    const { db, databaseName } = freshDatabase(mongod);
+    const opened = await Promise.all(
+      Array.from({ length: 8 }, () => openLedger({ uri: mongod.uri, databaseName })),
+    );
+    const keys = new Set(opened.map(({ pageTokenKey }) => Buffer.from(pageTokenKey).toString('hex')));
+    await Promise.all(opened.map((ledger) => ledger.close()));
+    await expectSchema(db);
+    expect(keys.size).toBe(1);
+  });
+
+  test('once by two processes that start at once', async () => {
+    const { db, databaseName } = freshDatabase(mongod);
+    const options = { mongodbUri: mongod.uri, databaseName };
+    const services = await Promise.all([startServiceProcess(options), startServiceProcess(options)]);
+    await Promise.all(services.map((service) => service.stop()));
+    await expectSchema(db);
+  });
+
+  test('though its collections appear under the feet of the proof', async () => {
+    const { db, databaseName } = freshDatabase(mongod);
+    // SnapshotUnavailable: what a transaction gets whose snapshot is older than its collection.
+    const labels = { errorCode: 246, errorLabels: ['TransientTransactionError'] };
+    await mongod.fail({ failCommands: ['insert'], namespace: `${databaseName}.probe`, ...labels }, 3);
+    await openAndClose({ uri: mongod.uri, databaseName });
+    expect(await mongod.failNothing()).toBe(3);
+    await expectSchema(db);
+  });
+
+  test('after a process that died while it migrated, as soon as its lease is over', async () => {
+    const { db, databaseName } = freshDatabase(mongod);
+    const until = new Date(Date.now() + 1_000);
+    await db.collection<SchemaRow>('schema').insertOne({ _id: 'lease', owner: 'a dead process', until });
+    await openAndClose({ uri: mongod.uri, databaseName });
+    expect(Date.now()).toBeGreaterThanOrEqual(until.getTime());
+    await expectSchema(db);
+  });
+
+  test('without writing anything but its proof where all is there, so that it needs no rights to', async () => {
+    const { db, databaseName } = freshDatabase(mongod);
+    await openAndClose({ uri: mongod.uri, databaseName });
+    await db.command({ profile: 2 });
+    await openAndClose({ uri: mongod.uri, databaseName });
+    await db.command({ profile: 0 });
+    const done = await db
+      .collection('system.profile')
+      .find({ op: { $in: ['insert', 'update', 'remove', 'command'] }, ns: { $ne: `${databaseName}.probe` } })
+      .toArray();
+    const commands = new Set(done.map(({ command }) => Object.keys(command ?? {})[0]));
+    expect(commands).toEqual(new Set(['aggregate'])); // Counts the applications.
+    await expectSchema(db);
+  });
+});
+
+describe('the catalogue', () => {
+  test('of a newer release adds its prices, raises the revision, and takes none away', async () => {
+    const { db, databaseName } = freshDatabase({ client: new MongoClient(inject('mongodbUri')) });
+    const uri = inject('mongodbUri');
+    const [older, newer] = [catalogue.slice(0, 20), catalogue.slice(10, 40)];
+    await openAndClose({ uri, databaseName, catalogue: older });
+    expect(await pricesAndRevision(db)).toEqual([20, 1]);
+    await openAndClose({ uri, databaseName, catalogue: newer });
+    expect(await pricesAndRevision(db)).toEqual([40, 2]);
+    await openAndClose({ uri, databaseName, catalogue: newer });
+    expect(await pricesAndRevision(db)).toEqual([40, 2]);
+    await db.client.close();
+  });
+});
+
+/** As the migration of version 1 leaves it. */
+async function expectSchema(db: Db): Promise<void> {
+  expect(await indexesOf(db)).toEqual({
+    applications: ['_id_'],
+    events: ['_id_', 'by_experience', 'useful_by_operation'],
+    experience_types: ['_id_'],
+    experiences: ['_id_', 'by_time', 'by_type', 'by_type_version'],
+    prices: ['_id_', 'by_model'],
+    probe: ['_id_'],
+    schema: ['_id_'],
+  });
+  expect(await pricesAndRevision(db)).toEqual([catalogue.length, 1]);
+  expect(await db.collection<SchemaRow>('applications').find().toArray()).toEqual([{ _id: 'default', r: 1 }]);
+  const rows = await db.collection<SchemaRow>('schema').find().sort({ _id: 1 }).toArray();
+  expect(rows.map(({ _id }) => _id)).toEqual(['catalogue', 'page-token-key', 'version']);
+  expect(rows.at(-1)).toEqual({ _id: 'version', v: 1 });
+}
+
+async function indexesOf(db: Db): Promise<Record<string, readonly string[]>> {
+  const collections = await db.listCollections({ name: { $not: /^system\./ } }).toArray();
+  const entries = collections.map(async ({ name }) => {
+    const indexes = await db.collection(name).indexes();
+    return [name, indexes.map((index) => index.name ?? '').sort()] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function pricesAndRevision(db: Db): Promise<readonly [prices: number, revision: number | undefined]> {
+  const row = await db.collection<SchemaRow>('schema').findOne({ _id: 'catalogue' });
+  return [await db.collection('prices').countDocuments(), row?.v];
+}
+
+interface SchemaRow {
+  readonly _id: string;
+  readonly v?: number;
+  readonly r?: number;
+  readonly owner?: string;
+  readonly until?: Date;
+}
+
+function freshDatabase({ client }: { readonly client: MongoClient }): { db: Db; databaseName: string } {
+  const databaseName = `test_${randomUUID().slice(0, 8)}`;
+  return { db: client.db(databaseName), databaseName };
+}
+
+interface OpenOptions {
+  readonly uri: string;
+  readonly databaseName?: string;
+  readonly catalogue?: readonly Price[];
+}
+
+async function openLedger(options: OpenOptions): Promise<Ledger> {
+  return Ledger.open({ databaseName: 'test', catalogue, applications: ['default'], ...options });
+}
+
+async function openAndClose(options: OpenOptions): Promise<void> {
+  await (await openLedger(options)).close();
+}
