@@ -131,7 +131,7 @@ describe('one bad entry sinks only itself:', () => {
     const tooDear = { units: { text: [1e12, 1e12] }, model: 'o1-pro' } as const;
     const outcomes = await write([eventEntry({ experienceId, experienceType: 'Summary', ...tooDear })]);
     expect(brief(outcomes)).toEqual(['INVALID_FIELDS']);
-    expect(await ledger.experiences.get('default', experienceId, false)).toMatchObject({
+    expect(await ledger.experiences.get('default', experienceId, false, soon())).toMatchObject({
       type: '',
       version: 0,
     });
@@ -205,7 +205,7 @@ describe('the entries before an entry count as done:', () => {
       { experienceType: 'Chat', experienceVersion: 1, warnings: [] },
       { experienceType: 'Chat', experienceVersion: 1, warnings: ['OTHER_EXPERIENCE_TYPE'] },
     ]);
-    const stored = await ledger.events.list('default', experienceId, { after: undefined, limit: 9 });
+    const stored = await ledger.events.list('default', experienceId, { after: undefined, limit: 9 }, soon());
     expect(stored.map(({ experienceType }) => experienceType)).toEqual(['Chat', 'Chat', 'Chat']);
   });
 
@@ -225,7 +225,7 @@ describe('the entries before an entry count as done:', () => {
       'recorded useful 0.00045',
     ]);
     expect(outcomes[2]).toMatchObject({ experience: { type: 'Chat', version: 1 } });
-    const stored = await ledger.events.list('default', experienceId, { after: undefined, limit: 9 });
+    const stored = await ledger.events.list('default', experienceId, { after: undefined, limit: 9 }, soon());
     expect(stored.map(({ experienceType }) => experienceType)).toEqual(['Chat', 'Chat', 'Chat']);
   });
 });
@@ -325,7 +325,7 @@ function eventsOf(outcomes: readonly Outcome[]) {
 
 async function totalsOf(experienceId: string, application = 'default'): Promise<readonly string[]> {
   const id = experienceId as ReturnType<typeof newUuid>; // Made by newUuid in these tests.
-  const { totals } = await ledger.experiences.get(application, id, true);
+  const { totals } = await ledger.experiences.get(application, id, true, soon());
   const events = `${totals.eventCount} event${totals.eventCount === 1n ? '' : 's'}`;
   return [events, `${formatMoney(totals.useful)} useful`, `${formatMoney(totals.wasted)} wasted`];
 }

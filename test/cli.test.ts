@@ -400,20 +400,26 @@ interface Listed {
   readonly priceId: string;
 }
 
-describe('runs', () => {
-  test('start --watch follows a run to its end and prints its result and its exact cost', async () => {
-    const provider = await startTestProvider();
-    onTestFinished(() => provider.stop());
-    const own = await startTestService();
-    onTestFinished(() => own.stop());
+describe('runs that a worker carries out', () => {
+  let own: TestService;
+  beforeAll(async () => {
+    // Slow enough that a run of several parts tells of its progress in several steps.
+    const provider = await startTestProvider({ latencyMs: 400 });
+    own = await startTestService();
     await own.client.types.create({
       name: 'Runnable',
       description: 'x',
       workflowType: 'documentSummarization',
     });
     const worker = await startTestWorker(own, provider);
-    onTestFinished(() => worker.stop());
+    return async () => {
+      await worker.stop();
+      await own.stop();
+      await provider.stop();
+    };
+  });
 
+  test('start --watch follows a run to its end and prints its result and its exact cost', async () => {
     const line = ['start', 'Runnable', join(folder, 'report.txt'), '--watch'];
     const { code, stdout, stderr } = await experiencesAt(own.address, ...line);
     const id = /^Started (.*)\.\n/.exec(stderr)?.[1] ?? '';
@@ -423,8 +429,11 @@ describe('runs', () => {
     expect(stdout).toContain(`State       completed\n`);
     expect(stdout).toContain(`Cost        $${totals.cost.total}\nCalls       1\n`);
     expect(stdout).toMatch(/\n\nsummary {5}\S.*\nchunkCount {2}1\nlevelCount {2}0\n$/s);
+  });
 
-    const failed = await experiencesAt(own.address, ...line, '--parameters', '{"chunkTokens": 1}', '--json');
+  test('a run that fails is exit code 1, and with --json still one document on standard output', async () => {
+    const line = ['start', 'Runnable', join(folder, 'report.txt'), '--watch', '--json'];
+    const failed = await experiencesAt(own.address, ...line, '--parameters', '{"chunkTokens": 1}');
     expect(failed.code).toBe(1);
     expect(JSON.parse(failed.stdout)).toMatchObject({
       run: { state: 'FAILED', failure: { type: 'BadParameter' } },
@@ -434,6 +443,20 @@ describe('runs', () => {
     });
   });
 
+  test('a reader that has seen enough of the progress ends the watching quietly', async () => {
+    const path = join(folder, 'parts.txt');
+    const paragraph = 'Every call is recorded with what it cost, to the last digit. '.repeat(8);
+    await writeFile(path, Array.from({ length: 8 }, () => paragraph).join('\n\n'));
+    const parameters = `'{"chunkTokens": 100, "parallelCalls": 1}'`;
+    const piped = await pipedToHead(
+      own.address,
+      `start Runnable '${path}' --watch --parameters ${parameters} 2>&1`,
+    );
+    expect(piped).toMatchObject({ stdout: expect.stringMatching(/^Started .*\n$/), stderr: 'code 0\n' });
+  });
+});
+
+describe('runs', () => {
   test('Ctrl-C while watching says that the run goes on and how to look at it again', async () => {
     const { run } = await service.client.runs.start({
       experienceType: 'Runnable',
@@ -727,9 +750,8 @@ describe('a service that cannot be reached', () => {
 
 describe('output', () => {
   test('a reader that has seen enough ends the command quietly', async () => {
-    const command = `{ "${process.execPath}" --import tsx services/cli/main.ts prices --limit 10000 --json; echo "code $?" >&2; } | head -n 1`;
-    const piped = await startProcess(service.address, '/bin/sh', ['-c', command]).ended;
-    expect(piped).toMatchObject({ code: 0, stdout: '[\n', stderr: 'code 0\n' });
+    const piped = await pipedToHead(service.address, 'prices --limit 10000 --json');
+    expect(piped).toMatchObject({ stdout: '[\n', stderr: 'code 0\n' });
   });
 
   test('has no colours, and no control characters that came from outside', async () => {
@@ -783,6 +805,12 @@ function startCli(
 ): RunningCommand {
   const nodeArguments = ['--import', 'tsx', join('services', 'cli', 'main.ts'), ...line];
   return startProcess(address, process.execPath, nodeArguments, environment, input);
+}
+
+/** As in `experiences … | head -n 1`; the command's own exit code is told on standard error. */
+async function pipedToHead(address: string, line: string): Promise<EndedCommand> {
+  const command = `"${process.execPath}" --import tsx services/cli/main.ts ${line}; echo "code $?" >&2`;
+  return startProcess(address, '/bin/sh', ['-c', `{ ${command}; } | head -n 1`]).ended;
 }
 
 function startProcess(

@@ -292,6 +292,8 @@ describe('a summary', () => {
     ['the system asks for', [{ role: 'system', content: 'You write summaries.' }, ...user(ARTICLE)]],
     ['is asked for below the text', user(`${ARTICLE}\n\nSummarize the article above.`)],
     ['is asked for in a later message', [...user(ARTICLE), ...user('Now give me a summary of that.')]],
+    ['has the text in triple quotes', user(`Summarise the text in triple quotes.\n"""${ARTICLE}"""`)],
+    ['has the text in tags', user(`<document>\n${ARTICLE}\n</document>\n\nSummarise the document.`)],
     ['is asked for in parts', [{ role: 'user', content: parts('Summarise this article:', ARTICLE) }]],
   ])('that %s is made of the text’s sentences in their order', async (_what, messages) => {
     const { content } = await chat({ messages });
@@ -381,6 +383,14 @@ describe('a summary', () => {
     ];
     const { content } = await chat({ messages: user(`Summarise this.\n\n${sentences.join('\n\n')}`) });
     expect(content).toBe(`${sentences[0]} ${sentences[4]}`);
+  });
+
+  it('is made of a text in backticks where there is no other', async () => {
+    const text = 'The harbour was deepened in spring so that larger ships can enter.';
+    const { content } = await chat({
+      messages: user(`Summarise the text in backticks.\n\`\`\`${text}\`\`\``),
+    });
+    expect(content).toBe(text);
   });
 
   it('without a text says so', async () => {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { LOG_LEVEL, readConfiguration } from '../services/runtime/configuration.js';
+import { configurationOrExit, LOG_LEVEL } from '../services/runtime/configuration.js';
 import { createLogger } from '../services/runtime/logger.js';
 import { runProcess } from '../services/runtime/process.js';
 import { startWorker } from './worker.js';
 
 /** Entry point of the worker: `npm run worker`. */
 
-const configuration = readConfiguration(
+const configuration = configurationOrExit(
   {
     TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233'),
     TEMPORAL_NAMESPACE: z.string().default('default'),

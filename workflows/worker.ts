@@ -26,7 +26,13 @@ export interface RunningWorker extends Running {
 /** Takes workflows and activities from a task queue until it is stopped. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   installRuntime(options.logger);
-  const connection = await NativeConnection.connect({ address: options.temporalAddress });
+  const connection = await NativeConnection.connect({ address: options.temporalAddress }).catch(
+    (cause: unknown) => {
+      throw new Error(`Temporal cannot be reached at ${options.temporalAddress} (TEMPORAL_ADDRESS)`, {
+        cause,
+      });
+    },
+  );
   const client = new ExperiencesClient({ address: options.serviceAddress });
   const identity = `${process.pid}@experiences-worker`;
   const worker = await Worker.create({

@@ -62,9 +62,9 @@ export function longTextRule(lengthMax: number): TextRule {
       : `must be at most ${lengthMax} characters without control characters`;
 }
 
-/** A caller's text as an error may show it: not long, and well formed though it may be cut inside a character. */
+/** As much of a caller's text as an error may show; it may be cut inside a character, which the edge mends. */
 export function shown(text: string): string {
-  return Buffer.from(text.slice(0, SHOWN_LENGTH_MAX)).toString();
+  return text.slice(0, SHOWN_LENGTH_MAX);
 }
 
 const SHOWN_LENGTH_MAX = 64;

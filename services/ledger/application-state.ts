@@ -2,8 +2,8 @@ import type { ExperienceType } from '../domain/experience-type.js';
 import { CatalogueIndex } from '../pricing/catalogue-index.js';
 import { PriceBook } from '../pricing/price-book.js';
 import { fromPriceDocument } from './price-document.js';
-import { READ_TIME_MAX_MS, type Store } from './store.js';
-import { inTransaction, type Transaction } from './transaction.js';
+import type { Store } from './store.js';
+import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
 import { fromTypeDocument, typeKeysOf } from './type-document.js';
 
 /**
@@ -41,7 +41,13 @@ export class ApplicationStates {
   /** The state at the revisions in force, which costs one small read when nothing has changed. */
   async current(application: string, deadline: number): Promise<ApplicationState> {
     const state = this.#states.get(application);
-    if (state !== undefined && sameRevisions(state.revisions, await readRevisions(this.#store, application)))
+    if (
+      state !== undefined &&
+      sameRevisions(
+        state.revisions,
+        await readRevisions(this.#store, application, { maxTimeMS: timeLeftMs(deadline) }),
+      )
+    )
       return state;
     return this.fresh(application, deadline);
   }
@@ -82,7 +88,7 @@ interface CatalogueAtRevision {
 export async function readRevisions(
   store: Store,
   application: string,
-  options: Parameters<Store['schema']['findOne']>[1] = { maxTimeMS: READ_TIME_MAX_MS },
+  options: Parameters<Store['schema']['findOne']>[1],
 ): Promise<Revisions> {
   const own = await store.applications.findOne({ _id: application }, options);
   const catalogue = await store.schema.findOne({ _id: 'catalogue' }, options);

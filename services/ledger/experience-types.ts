@@ -8,9 +8,9 @@ import {
 import { Fault } from '../domain/fault.js';
 import type { TypeDocument } from './documents.js';
 import { typeNotFound } from './plan.js';
-import { READ_TIME_MAX_MS, type Store } from './store.js';
+import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
-import { inTransaction, type Transaction } from './transaction.js';
+import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
 import { fromTypeDocument, typeKeysOf } from './type-document.js';
 
 /** Experience types in the store. Every write raises the application's revision in the same transaction. */
@@ -63,8 +63,13 @@ export class ExperienceTypes {
     });
   }
 
-  async get(application: string, name: string, showDeleted: boolean): Promise<ExperienceType> {
-    const document = await this.#find(application, name);
+  async get(
+    application: string,
+    name: string,
+    showDeleted: boolean,
+    deadline: number,
+  ): Promise<ExperienceType> {
+    const document = await this.#read(application, name, deadline);
     if (document === undefined || (document.d !== undefined && !showDeleted)) throw typeNotFound(name);
     return fromTypeDocument(document);
   }
@@ -73,6 +78,7 @@ export class ExperienceTypes {
   async list(
     application: string,
     options: { readonly after: string | undefined; readonly limit: number; readonly showDeleted: boolean },
+    deadline: number,
   ): Promise<readonly ExperienceType[]> {
     const filter = {
       _id: typeKeysOf(application, options.after),
@@ -80,7 +86,7 @@ export class ExperienceTypes {
     };
     const documents = await withStoreFaults(() =>
       this.#store.types
-        .find(filter, { sort: { _id: 1 }, limit: options.limit, maxTimeMS: READ_TIME_MAX_MS })
+        .find(filter, { sort: { _id: 1 }, limit: options.limit, maxTimeMS: timeLeftMs(deadline) })
         .toArray(),
     );
     return documents.map(fromTypeDocument);
@@ -165,8 +171,9 @@ export class ExperienceTypes {
     application: string,
     name: string,
     options: { readonly before: number | undefined; readonly limit: number },
+    deadline: number,
   ): Promise<readonly ExperienceTypeVersion[]> {
-    const document = await this.#find(application, name);
+    const document = await this.#read(application, name, deadline);
     if (document === undefined) throw typeNotFound(name);
     return document.vs
       .filter(({ v }) => options.before === undefined || v < options.before)
@@ -195,11 +202,13 @@ export class ExperienceTypes {
   async #find(
     application: string,
     name: string,
-    transaction?: Transaction,
+    options: Transaction | { readonly maxTimeMS: number },
   ): Promise<TypeDocument | undefined> {
-    const options = transaction ?? { maxTimeMS: READ_TIME_MAX_MS };
-    const find = () => this.#store.types.findOne({ _id: { a: application, n: name } }, options);
-    return (await (transaction === undefined ? withStoreFaults(find) : find())) ?? undefined;
+    return (await this.#store.types.findOne({ _id: { a: application, n: name } }, options)) ?? undefined;
+  }
+
+  async #read(application: string, name: string, deadline: number): Promise<TypeDocument | undefined> {
+    return withStoreFaults(() => this.#find(application, name, { maxTimeMS: timeLeftMs(deadline) }));
   }
 }
 

@@ -8,9 +8,9 @@ import type { ExperienceDocument } from './documents.js';
 import { fromExperienceDocument, toRunDocument } from './experience-document.js';
 import { fromLabels, toLabels } from './labels.js';
 import { experienceNotFound } from './plan.js';
-import { READ_TIME_MAX_MS, type Store, toBinary } from './store.js';
+import { type Store, toBinary } from './store.js';
 import { withStoreFaults } from './store-fault.js';
-import { inTransaction } from './transaction.js';
+import { inTransaction, timeLeftMs } from './transaction.js';
 
 /** Experiences in the store: reading them, and the changes that are not money. */
 export class Experiences {
@@ -21,9 +21,9 @@ export class Experiences {
   }
 
   /** One read by key, however many events the experience has. */
-  async get(application: string, id: Uuid, showDeleted: boolean): Promise<Experience> {
+  async get(application: string, id: Uuid, showDeleted: boolean, deadline: number): Promise<Experience> {
     const document = await withStoreFaults(() =>
-      this.#store.experiences.findOne({ _id: keyOf(application, id) }, { maxTimeMS: READ_TIME_MAX_MS }),
+      this.#store.experiences.findOne({ _id: keyOf(application, id) }, { maxTimeMS: timeLeftMs(deadline) }),
     );
     if (document === null || (document.d !== undefined && !showDeleted)) throw experienceNotFound(id);
     return fromExperienceDocument(document);
@@ -32,12 +32,9 @@ export class Experiences {
   /** Newest first. */
   async list(
     application: string,
-    filter: {
-      readonly type: string | undefined;
-      readonly version: number | undefined;
-      readonly showDeleted: boolean;
-    },
+    filter: ExperienceFilter,
     page: { readonly after: ExperiencePosition | undefined; readonly limit: number },
+    deadline: number,
   ): Promise<readonly Experience[]> {
     const query: Filter<ExperienceDocument> = {
       '_id.a': application,
@@ -47,6 +44,7 @@ export class Experiences {
       ...(page.after === undefined
         ? {}
         : {
+            c: { $lte: page.after.createTime },
             $or: [
               { c: { $lt: page.after.createTime } },
               { c: page.after.createTime, _id: { $lt: keyOf(application, page.after.id) } },
@@ -55,7 +53,12 @@ export class Experiences {
     };
     const documents = await withStoreFaults(() =>
       this.#store.experiences
-        .find(query, { sort: { c: -1, _id: -1 }, limit: page.limit, maxTimeMS: READ_TIME_MAX_MS })
+        .find(query, {
+          sort: { c: -1, _id: -1 },
+          limit: page.limit,
+          hint: indexFor(filter),
+          maxTimeMS: timeLeftMs(deadline),
+        })
         .toArray(),
     );
     return documents.map(fromExperienceDocument);
@@ -117,21 +120,34 @@ export class Experiences {
     });
   }
 
-  async confirmRun(application: string, id: Uuid, runId: string): Promise<void> {
+  async confirmRun(application: string, id: Uuid, runId: string, deadline: number): Promise<void> {
     await withStoreFaults(() =>
       this.#store.experiences.updateOne(
         { _id: keyOf(application, id) },
         { $set: { 'run.r': runId } },
-        { maxTimeMS: READ_TIME_MAX_MS },
+        { maxTimeMS: timeLeftMs(deadline) },
       ),
     );
   }
+}
+
+export interface ExperienceFilter {
+  readonly type: string | undefined;
+  /** Only with a type. */
+  readonly version: number | undefined;
+  readonly showDeleted: boolean;
 }
 
 /** Where a page of experiences ends. */
 export interface ExperiencePosition {
   readonly createTime: Date;
   readonly id: Uuid;
+}
+
+/** The index that has the experiences in the order of the list; left to itself MongoDB may sort them in memory. */
+function indexFor(filter: ExperienceFilter): string {
+  if (filter.type === undefined) return 'by_time';
+  return filter.version === undefined ? 'by_type' : 'by_type_version';
 }
 
 function keyOf(application: string, id: Uuid): { a: string; x: Binary } {

@@ -54,8 +54,8 @@ export class Ledger {
   }
 
   /** Types and prices of an application at the revisions in force. */
-  async state(application: string): Promise<ApplicationState> {
-    return withStoreFaults(() => this.#states.current(application, Date.now() + READ_TIME_MAX_MS));
+  async state(application: string, deadline: number): Promise<ApplicationState> {
+    return withStoreFaults(() => this.#states.current(application, deadline));
   }
 
   async close(): Promise<void> {

@@ -8,9 +8,9 @@ import { laterPriceFirst } from '../pricing/price-order.js';
 import type { PriceDocument } from './documents.js';
 import { raiseRevision } from './experience-types.js';
 import { fromPriceDocument, toPriceDocument } from './price-document.js';
-import { READ_TIME_MAX_MS, type Store, toBinary } from './store.js';
+import { type Store, toBinary } from './store.js';
 import { withStoreFaults } from './store-fault.js';
-import { inTransaction, type Transaction } from './transaction.js';
+import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
 
 /** Prices in the store: appended, never edited. */
 export class Prices {
@@ -75,8 +75,9 @@ export class Prices {
   }
 
   /** Of the application, else of the catalogue. */
-  async get(application: string, id: Uuid): Promise<Price> {
-    const price = await withStoreFaults(() => this.#find(application, id));
+  async get(application: string, id: Uuid, deadline: number): Promise<Price> {
+    const options = { maxTimeMS: timeLeftMs(deadline) };
+    const price = await withStoreFaults(() => this.#find(application, id, options));
     if (price === undefined) throw priceNotFound(id);
     return price;
   }
@@ -86,6 +87,7 @@ export class Prices {
     application: string,
     filter: PriceFilter,
     page: { readonly after: PricePosition | undefined; readonly limit: number },
+    deadline: number,
   ): Promise<readonly Price[]> {
     const owners = [
       ...(filter.source === 'catalogue' ? [] : [application]),
@@ -107,7 +109,7 @@ export class Prices {
           .find(query, {
             sort: { p: 1, ml: 1, q: 1, c: 1, _id: 1 },
             limit: page.limit - found.length,
-            maxTimeMS: READ_TIME_MAX_MS,
+            maxTimeMS: timeLeftMs(deadline),
           })
           .toArray(),
       );
@@ -138,7 +140,11 @@ export class Prices {
     return documents.map(fromPriceDocument);
   }
 
-  async #find(application: string, id: Uuid, transaction?: Transaction): Promise<Price | undefined> {
+  async #find(
+    application: string,
+    id: Uuid,
+    options: Transaction | { readonly maxTimeMS: number },
+  ): Promise<Price | undefined> {
     const p = toBinary(id);
     const documents = await this.#store.prices
       .find(
@@ -150,7 +156,7 @@ export class Prices {
             ],
           },
         },
-        transaction ?? { maxTimeMS: READ_TIME_MAX_MS },
+        options,
       )
       .toArray();
     const document = documents.find(({ _id }) => _id.a === application) ?? documents[0];

@@ -105,7 +105,8 @@ function checkDeadline(deadline: number): void {
   );
 }
 
-function timeLeftMs(deadline: number): number {
+/** What a command may take of the caller's time; of each by itself, so that the store gives up when the caller does. */
+export function timeLeftMs(deadline: number): number {
   return Math.max(1, Math.min(COMMAND_TIME_MAX_MS, Math.ceil(deadline - Date.now())));
 }
 

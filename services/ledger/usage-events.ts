@@ -3,8 +3,9 @@ import type { UsageEvent } from '../domain/usage.js';
 import type { Uuid } from '../domain/uuid.js';
 import type { EventDocument } from './documents.js';
 import { fromEventDocument, toEventKey } from './event-document.js';
-import { READ_TIME_MAX_MS, type Store, toBinary } from './store.js';
+import { type Store, toBinary } from './store.js';
 import { withStoreFaults } from './store-fault.js';
+import { timeLeftMs } from './transaction.js';
 
 /** Reading recorded events. */
 export class UsageEvents {
@@ -19,6 +20,7 @@ export class UsageEvents {
     application: string,
     experienceId: Uuid,
     page: { readonly after: EventPosition | undefined; readonly limit: number },
+    deadline: number,
   ): Promise<readonly UsageEvent[]> {
     const query: Filter<EventDocument> = {
       '_id.a': application,
@@ -26,6 +28,7 @@ export class UsageEvents {
       ...(page.after === undefined
         ? {}
         : {
+            r: { $gte: page.after.recordTime },
             $or: [
               { r: { $gt: page.after.recordTime } },
               { r: page.after.recordTime, _id: { $gt: toEventKey(application, page.after.eventId) } },
@@ -34,7 +37,7 @@ export class UsageEvents {
     };
     const documents = await withStoreFaults(() =>
       this.#store.events
-        .find(query, { sort: { r: 1, _id: 1 }, limit: page.limit, maxTimeMS: READ_TIME_MAX_MS })
+        .find(query, { sort: { r: 1, _id: 1 }, limit: page.limit, maxTimeMS: timeLeftMs(deadline) })
         .toArray(),
     );
     return documents.map(fromEventDocument);

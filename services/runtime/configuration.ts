@@ -19,6 +19,20 @@ export function readConfiguration<Shape extends z.ZodRawShape>(
   throw new BadConfiguration(`The environment is not as it must be:\n${lines.join('\n')}`);
 }
 
+/** The same for an entry point: a wrong environment is told in plain lines, and the process ends with code 1. */
+export function configurationOrExit<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  environment: Readonly<Record<string, string | undefined>>,
+): z.output<z.ZodObject<Shape>> {
+  try {
+    return readConfiguration(shape, environment);
+  } catch (error) {
+    if (!(error instanceof BadConfiguration)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
 export const LOG_LEVEL = z
   .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
   .default('info');

@@ -9,9 +9,9 @@ import { toWireCost, toWireTotals, toWireUnpriced } from './to-wire.js';
 
 export function costService(ledger: Ledger, handlers: Handlers): CostServiceHandlers {
   return {
-    GetExperienceCost: handlers.unary(async (request, { application }) => {
+    GetExperienceCost: handlers.unary(async (request, { application, deadline }) => {
       const id = new RequestCheck().experienceId('experience_id', request.experienceId);
-      const experience = await ledger.experiences.get(application, id, request.showDeleted);
+      const experience = await ledger.experiences.get(application, id, request.showDeleted, deadline);
       return {
         experienceId: experience.id,
         experienceType: experience.type,
@@ -20,7 +20,7 @@ export function costService(ledger: Ledger, handlers: Handlers): CostServiceHand
       };
     }),
 
-    EstimateCost: handlers.unary(async (request, { application }) => {
+    EstimateCost: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const provider = check.required('provider', request.provider, shortTextRule(PROVIDER_LENGTH_MAX));
       const model = check.required('model', request.model, shortTextRule(MODEL_LENGTH_MAX));
@@ -28,7 +28,7 @@ export function costService(ledger: Ledger, handlers: Handlers): CostServiceHand
       if (areNothing(request.units)) check.bad('units', 'is required');
       const eventTime = fromWireTime('event_time', request.eventTime, check);
       check.done();
-      const { prices } = await ledger.state(application);
+      const { prices } = await ledger.state(application, deadline);
       const found = prices.find(provider, model, eventTime ?? new Date());
       const { unpriced, ...cost } = costOfUnits(units, found);
       return {

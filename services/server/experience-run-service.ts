@@ -4,8 +4,8 @@ import type { ExperienceRunServiceHandlers } from '../contract/generated/experie
 import type { StartExperienceRequest__Output } from '../contract/generated/experiences/v1/StartExperienceRequest.js';
 import { Fault } from '../domain/fault.js';
 import {
-  DOCUMENT_BYTES_MAX,
   DOCUMENT_NAME_LENGTH_MAX,
+  documentText,
   PARAMETERS_LENGTH_MAX,
   type RunDocument,
   type RunInput,
@@ -29,9 +29,9 @@ export function experienceRunService(runs: Runs, handlers: Handlers): Experience
       };
     }),
 
-    GetExperienceRun: handlers.unary(async (request, { application }) => {
+    GetExperienceRun: handlers.unary(async (request, { application, deadline }) => {
       const id = new RequestCheck().experienceId('experience_id', request.experienceId);
-      return { run: toWireRun(await runs.get(application, id, { withProgress: true })) };
+      return { run: toWireRun(await runs.get(application, id, deadline, { withProgress: true })) };
     }),
 
     WatchExperienceRun: handlers.stream(async (request, { application, signal, send }) => {
@@ -45,7 +45,7 @@ export function experienceRunService(runs: Runs, handlers: Handlers): Experience
       try {
         let sent = { text: '', time: 0 };
         while (!signal.aborted) {
-          const view = await runs.get(application, id, { withProgress: true });
+          const view = await runs.get(application, id, Date.now() + POLL_TIME_MAX_MS, { withProgress: true });
           const run = toWireRun(view);
           const text = JSON.stringify(run);
           if (text !== sent.text || Date.now() - sent.time >= HEARTBEAT_MS) {
@@ -60,12 +60,12 @@ export function experienceRunService(runs: Runs, handlers: Handlers): Experience
       }
     }),
 
-    CancelExperience: handlers.unary(async (request, { application }) => {
+    CancelExperience: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const reason = check.optional('reason', request.reason, longTextRule(REASON_LENGTH_MAX));
       const id = check.experienceId('experience_id', request.experienceId);
       check.done();
-      return { run: toWireRun(await runs.cancel(application, id, reason)) };
+      return { run: toWireRun(await runs.cancel(application, id, reason, deadline)) };
     }),
   };
 }
@@ -100,24 +100,10 @@ function fromWireDocument(
   check: RequestCheck,
 ): RunDocument {
   const name = check.optional('document.name', wire.name, shortTextRule(DOCUMENT_NAME_LENGTH_MAX)) ?? '';
-  if (wire.content.length > DOCUMENT_BYTES_MAX) {
-    check.bad('document.content', `has ${wire.content.length} bytes, more than ${DOCUMENT_BYTES_MAX}`);
-    return { name, text: '' };
-  }
-  const text = textOf(wire.content);
-  if (text === undefined) check.bad('document.content', 'is not UTF-8 text');
-  else if (text.trim() === '') check.bad('document.content', 'is empty');
-  return { name, text: text ?? '' };
-}
-
-/** undefined for what is not text: bytes that are no UTF-8, or that hold control characters no text has. */
-function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return text.includes('\u0000') ? undefined : text;
-  } catch {
-    return undefined; // The decoder's way to say that it is no UTF-8.
-  }
+  const read = documentText(wire.content);
+  if ('text' in read) return { name, text: read.text };
+  check.bad('document.content', read.problem);
+  return { name, text: '' };
 }
 
 function fromParametersJson(json: string, check: RequestCheck): Record<string, unknown> {
@@ -156,5 +142,6 @@ function toWireRun({ experience, note, engineRun, progress }: RunView): WireRun 
 
 const WATCHERS_MAX = 256;
 const POLL_MS = 300;
+const POLL_TIME_MAX_MS = 10_000;
 const HEARTBEAT_MS = 15_000;
 const REASON_LENGTH_MAX = 1_024;

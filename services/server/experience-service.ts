@@ -35,13 +35,13 @@ export function experienceService(
       };
     }),
 
-    GetExperience: handlers.unary(async (request, { application }) => {
+    GetExperience: handlers.unary(async (request, { application, deadline }) => {
       const id = new RequestCheck().experienceId('experience_id', request.experienceId);
-      const experience = await ledger.experiences.get(application, id, request.showDeleted);
+      const experience = await ledger.experiences.get(application, id, request.showDeleted, deadline);
       return { experience: toWireExperience(experience) };
     }),
 
-    ListExperiences: handlers.unary(async (request, { application }) => {
+    ListExperiences: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const type = check.optional('experience_type', request.experienceType, typeNameRule);
       const version = check.version('experience_version', request.experienceVersion);
@@ -52,7 +52,12 @@ export function experienceService(
       const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
       check.done();
       const filter = { type, version, showDeleted: request.showDeleted };
-      const experiences = await ledger.experiences.list(application, filter, { after, limit: limit + 1 });
+      const experiences = await ledger.experiences.list(
+        application,
+        filter,
+        { after, limit: limit + 1 },
+        deadline,
+      );
       const last = experiences.length > limit ? experiences[limit - 1] : undefined;
       return {
         experiences: experiences.slice(0, limit).map(toWireExperience),

@@ -34,23 +34,24 @@ export function experienceTypeService(
       return { experienceType: toWireType(type), alreadyExisted };
     }),
 
-    GetExperienceType: handlers.unary(async (request, { application }) => {
+    GetExperienceType: handlers.unary(async (request, { application, deadline }) => {
       const name = checkedName(request.name);
-      const type = await ledger.types.get(application, name, request.showDeleted);
+      const type = await ledger.types.get(application, name, request.showDeleted, deadline);
       return { experienceType: toWireType(type) };
     }),
 
-    ListExperienceTypes: handlers.unary(async (request, { application }) => {
+    ListExperienceTypes: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const scope = ['types', application, request.showDeleted];
       const limit = check.pageSize(request.pageSize);
       const after = tokens.read(request.pageToken, scope, check);
       check.done();
-      const types = await ledger.types.list(application, {
+      const page = {
         after: typeof after === 'string' ? after : undefined,
         limit: limit + 1,
         showDeleted: request.showDeleted,
-      });
+      };
+      const types = await ledger.types.list(application, page, deadline);
       const last = types.length > limit ? types[limit - 1] : undefined;
       return {
         experienceTypes: types.slice(0, limit).map(toWireType),
@@ -97,17 +98,15 @@ export function experienceTypeService(
       return { experienceType: toWireType(type), version, duplicate };
     }),
 
-    ListExperienceTypeVersions: handlers.unary(async (request, { application }) => {
+    ListExperienceTypeVersions: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const name = check.required('name', request.name, typeNameRule);
       const scope = ['versions', application, name];
       const limit = check.pageSize(request.pageSize);
       const before = tokens.read(request.pageToken, scope, check);
       check.done();
-      const versions = await ledger.types.versions(application, name, {
-        before: typeof before === 'number' ? before : undefined,
-        limit: limit + 1,
-      });
+      const page = { before: typeof before === 'number' ? before : undefined, limit: limit + 1 };
+      const versions = await ledger.types.versions(application, name, page, deadline);
       const last = versions.length > limit ? versions[limit - 1] : undefined;
       return {
         versions: versions

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   handleServerStreamingCall,
@@ -107,10 +108,7 @@ async function sendMessage<Response>(
   signal: AbortSignal,
 ): Promise<void> {
   if (signal.aborted || call.write(message)) return;
-  await new Promise<void>((resolve) => {
-    call.once('drain', resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await once(call, 'drain', { signal }).catch(() => undefined); // Gone, or stopping: the loop that sends sees the signal.
 }
 
 /** For a caller that states no deadline. */

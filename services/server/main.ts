@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { FLAG, LOG_LEVEL, readConfiguration } from '../runtime/configuration.js';
+import { configurationOrExit, FLAG, LOG_LEVEL } from '../runtime/configuration.js';
 import { createLogger } from '../runtime/logger.js';
 import { runProcess } from '../runtime/process.js';
 import { startServer } from './server.js';
 
 /** Entry point of the gRPC service: `npm run service`. */
 
-const configuration = readConfiguration(
+const configuration = configurationOrExit(
   {
     MONGODB_URI: z.string().default('mongodb://127.0.0.1:27017/?replicaSet=rs0'),
     MONGODB_DATABASE: z

@@ -51,12 +51,12 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
       return { price: toWirePrice(price) };
     }),
 
-    GetPrice: handlers.unary(async (request, { application }) => {
+    GetPrice: handlers.unary(async (request, { application, deadline }) => {
       const id = checkedPriceId(request.priceId, new RequestCheck());
-      return { price: toWirePrice(await ledger.prices.get(application, id)) };
+      return { price: toWirePrice(await ledger.prices.get(application, id, deadline)) };
     }),
 
-    ListPrices: handlers.unary(async (request, { application }) => {
+    ListPrices: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const provider = check.optional('provider', request.provider, PROVIDER_RULE);
       const model = check.optional('model', request.model, MODEL_RULE);
@@ -67,7 +67,7 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
       const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
       check.done();
       const filter = { provider: provider === undefined ? undefined : providerId(provider), model, source };
-      const prices = await ledger.prices.list(application, filter, { after, limit: limit + 1 });
+      const prices = await ledger.prices.list(application, filter, { after, limit: limit + 1 }, deadline);
       const last = prices.length > limit ? prices[limit - 1] : undefined;
       return {
         prices: prices.slice(0, limit).map(toWirePrice),

@@ -34,7 +34,7 @@ export class Runs {
    */
   async start(application: string, wanted: RunRequest, deadline: number): Promise<StartedExperience> {
     await this.#engine.check();
-    const workflow = await this.#workflowOf(application, wanted.type);
+    const workflow = await this.#workflowOf(application, wanted.type, deadline);
     const { experience, idReplaced } = await this.#recorder.createExperience(
       { application, ...wanted },
       deadline,
@@ -69,10 +69,10 @@ export class Runs {
           experienceVersion: experience.version,
         },
       });
-      await this.#ledger.experiences.confirmRun(application, experience.id, runId);
+      await this.#ledger.experiences.confirmRun(application, experience.id, runId, deadline);
     }
     return {
-      run: await this.get(application, experience.id),
+      run: await this.get(application, experience.id, deadline),
       alreadyExisted: earlier !== undefined,
       idReplaced,
     };
@@ -81,20 +81,28 @@ export class Runs {
   async get(
     application: string,
     id: Uuid,
+    deadline: number,
     options: { readonly withProgress?: boolean } = {},
   ): Promise<RunView> {
-    const { experience, note } = await this.#startedExperience(application, id);
+    const { note } = await this.#startedExperience(application, id, deadline);
     const engineRun = await this.#engine.describe(note.workflowId);
     if (engineRun === undefined) throw runNotFound(id, 'is no longer known to Temporal');
     const progress =
       options.withProgress === true && engineRun.state === 'RUNNING'
         ? await this.#engine.progress(note.workflowId)
         : undefined;
+    // Read after the state: what a run that has ended spent is all recorded by then.
+    const { experience } = await this.#startedExperience(application, id, deadline);
     return { experience, note, engineRun, progress };
   }
 
-  async cancel(application: string, id: Uuid, reason: string | undefined): Promise<RunView> {
-    const { note, engineRun } = await this.get(application, id);
+  async cancel(
+    application: string,
+    id: Uuid,
+    reason: string | undefined,
+    deadline: number,
+  ): Promise<RunView> {
+    const { note, engineRun } = await this.get(application, id, deadline);
     const ended =
       engineRun.state !== 'RUNNING' || (await this.#engine.cancel(note.workflowId, reason)) === 'ended';
     if (ended) {
@@ -102,11 +110,15 @@ export class Runs {
         metadata: { experience_id: id },
       });
     }
-    return this.get(application, id);
+    return this.get(application, id, deadline);
   }
 
-  async #workflowOf(application: string, name: string): Promise<{ workflowType: string; taskQueue: string }> {
-    const type = await this.#ledger.types.get(application, name, false);
+  async #workflowOf(
+    application: string,
+    name: string,
+    deadline: number,
+  ): Promise<{ workflowType: string; taskQueue: string }> {
+    const type = await this.#ledger.types.get(application, name, false, deadline);
     if (type.workflowType === undefined) {
       throw new Fault(
         'EXPERIENCE_TYPE_HAS_NO_WORKFLOW',
@@ -122,8 +134,9 @@ export class Runs {
   async #startedExperience(
     application: string,
     id: Uuid,
+    deadline: number,
   ): Promise<{ experience: Experience; note: StartedRun }> {
-    const experience = await this.#ledger.experiences.get(application, id, false);
+    const experience = await this.#ledger.experiences.get(application, id, false, deadline);
     const note = experience.run;
     if (note?.runId === undefined) throw runNotFound(id, 'was never started as a run');
     return { experience, note };

@@ -41,15 +41,15 @@ export function usageService(
       };
     }),
 
-    ListUsage: handlers.unary(async (request, { application }) => {
+    ListUsage: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const limit = check.pageSize(request.pageSize);
       const scope = ['usage', application, parseUuid(request.experienceId)];
       const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
       const id = check.experienceId('experience_id', request.experienceId);
       check.done();
-      await ledger.experiences.get(application, id, true);
-      const events = await ledger.events.list(application, id, { after, limit: limit + 1 });
+      await ledger.experiences.get(application, id, true, deadline);
+      const events = await ledger.events.list(application, id, { after, limit: limit + 1 }, deadline);
       const last = events.length > limit ? events[limit - 1] : undefined;
       return {
         events: events.slice(0, limit).map(toWireEvent),

@@ -31,7 +31,14 @@ const SERVED_PAGE = z.strictObject({
   limit: z.coerce.number().int().min(1).max(SERVED_CALLS_MAX).default(SERVED_CALLS_MAX),
 });
 
-/** `/simulator/…`: how a test steers the simulator and asks what it served. It needs no key: it is not the provider's. */
+/**
+ * How a test steers the simulator and asks what it served. It needs no key: it is not the provider's.
+ *
+ * - `POST /simulator/faults` `{rules: [rule, …], seed?}` adds rules, `DELETE` removes all, `GET` lists; each answers
+ *   `{seed, rules: [{…rule, applied}]}`. A rule is a fault with conditions, see faults.ts.
+ * - `GET /simulator/served?after=sequence&limit=n` answers `{inFlight, sums, models: {name: sums}, calls: [call, …]}`, see
+ *   served-calls.ts; `DELETE` forgets.
+ */
 export function createControl({
   faults,
   served,

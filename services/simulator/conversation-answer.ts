@@ -66,10 +66,12 @@ const INSTRUCTION =
 /** `Summarise this: The text` in one sentence. */
 const INSTRUCTION_BEFORE_COLON = /^[^:]{0,300}\bsummar[^:]{0,300}:\s+/i;
 
+const BACKTICK_FENCE = /```+/g;
+
 function summarise({ system, user }: Conversation): string {
   const last = user.at(-1) ?? '';
-  // "Summarise the above" gives no text of its own: what was said before is meant.
-  const texts = [[last], user.slice(0, -1), [system]];
+  // Callers fence a text like code, too. And "summarise the above" gives no text of its own: what was said before is meant.
+  const texts = [[last], [last.replace(BACKTICK_FENCE, '\n')], user.slice(0, -1), [system]];
   for (const text of texts) {
     const summary = extractiveSummary(text.flatMap(withoutInstruction));
     if (summary !== undefined) return summary;

@@ -33,8 +33,7 @@ const REPEATED_WEIGHT = 0.3;
  * The sentences that say most of what a text is about, in the order of the text. Each pick takes the sentence whose
  * words are the most frequent, and then counts those words less, so that the next one says something else (the idea of
  * SumBasic: Nenkova and Vanderwende, "The Impact of Frequency on Summarization", 2005; squaring the weights as they do
- * drives the later picks to side matters). Answers undefined when there is
- * no sentence.
+ * drives the later picks to side matters). Answers undefined when there is no sentence.
  */
 export function extractiveSummary(sentences: readonly TextSentence[]): string | undefined {
   const candidates = readCandidates(sentences);

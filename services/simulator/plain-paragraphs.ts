@@ -8,12 +8,13 @@ export function plainParagraphs(text: string): readonly string[] {
   let fence: string | undefined;
 
   function endParagraph(): void {
+    if (lines.length === 0) return;
     const paragraph = plainInline(lines.join(' ')).replace(LABEL, '').trim();
     if (paragraph !== '') paragraphs.push(paragraph);
     lines = [];
   }
 
-  for (const line of text.replace(COMMENT, ' ').split(LINE_END)) {
+  for (const line of text.replace(COMMENT, ' ').replace(TRIPLE_QUOTES, '\n').split(LINE_END)) {
     const bare = line.trim().replace(QUOTE_MARK, '').trimStart();
     const [mark] = FENCE.exec(bare) ?? [];
     if (fence !== undefined) {
@@ -43,7 +44,9 @@ export function plainParagraphs(text: string): readonly string[] {
 const LINE_END = /\r\n|[\n\r\f]/;
 const COMMENT = /<!--[\s\S]{0,2000}?-->/g;
 const QUOTE_MARK = /^(?:>\s?)+/;
-const FENCE = /^(?:```+|~~~+|""")/;
+const FENCE = /^(?:```+|~~~+)/;
+/** What callers put around a text that they hand over. */
+const TRIPLE_QUOTES = /"""|'''/g;
 const UNDERLINE = /^(?:=+|-+|\*+|_+|~+|#+)$/;
 const HEADING = /^#{1,6}\s/;
 const TABLE_ROW = /^\||\s\|\s.*\s\|\s|^(?=.*---)[+|:\s-]+$/;

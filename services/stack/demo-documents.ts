@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { readDocument } from '../cli/document-file.js';
 import { visibleLine } from '../cli/visible-text.js';
+import { documentText } from '../domain/run.js';
 import { PACKAGE_ROOT } from '../runtime/package-root.js';
 
 export interface DemoDocument {
@@ -28,21 +29,10 @@ export async function demoDocuments(
 
 async function readText(path: string): Promise<DemoDocument> {
   const { name = 'standard input', content } = await readDocument(path, process.stdin);
-  const problem = textProblem(content);
-  if (problem !== undefined) throw new Error(`'${path === '-' ? name : path}' ${problem}.`);
+  const read = documentText(content);
+  if ('problem' in read) throw new Error(`'${path === '-' ? name : path}' ${read.problem}.`);
   return { title: visibleLine(name, TITLE_LENGTH_MAX), name, content };
-}
-
-function textProblem(content: Uint8Array): string | undefined {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(content);
-    if (text.includes('\u0000')) return NO_TEXT;
-    return text.trim() === '' ? 'is empty' : undefined;
-  } catch {
-    return NO_TEXT; // The decoder's way to say that it is no UTF-8.
-  }
 }
 
 const OWN_DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'] as const;
 const TITLE_LENGTH_MAX = 40;
-const NO_TEXT = 'is not UTF-8 text';

@@ -14,7 +14,7 @@ export interface ExperiencesStackOptions {
   readonly dataFolder?: string;
   /** `host:port` of the service; absent: a free port on loopback. */
   readonly listen?: string;
-  /** Added to the environment of the simulator, e.g. SIMULATOR_LATENCY_MS. */
+  /** Settings of the simulator, e.g. SIMULATOR_LATENCY_MS, where the environment has none. */
   readonly simulator?: NodeJS.ProcessEnv;
   /** Gets each log line of the service and the worker, a JSON object. */
   readonly onLogLine?: (line: string) => void;
@@ -69,7 +69,7 @@ async function startAll(options: ExperiencesStackOptions): Promise<ExperiencesSt
     signal.throwIfAborted();
     const simulator = usesProvider(environment)
       ? undefined
-      : await startOwn('simulator', SIMULATOR, { ...environment, ...options.simulator }, /"url":"([^"]+)"/);
+      : await startOwn('simulator', SIMULATOR, { ...options.simulator, ...environment }, /"url":"([^"]+)"/);
     if (simulator !== undefined) {
       started.push(simulator);
       signal.throwIfAborted();

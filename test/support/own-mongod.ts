@@ -46,8 +46,12 @@ export interface CommandFailure {
 export async function startOwnMongod(options: { readonly replicaSet?: boolean } = {}): Promise<OwnMongod> {
   const executable = await ownMongodExecutable();
   const dataFolder = await mkdtemp(join(tmpdir(), 'experiences-mongod-'));
+  const extraArguments = [
+    '--setParameter',
+    `transactionLifetimeLimitSeconds=${TRANSACTION_LIFETIME_SECONDS}`,
+  ];
   const start = (port?: number) =>
-    startMongod({ ...options, executable, dataFolder, port, testCommands: true });
+    startMongod({ ...options, executable, dataFolder, port, testCommands: true, extraArguments });
   let process = await start();
   const { uri, port } = process;
   const client = new MongoClient(uri, { appName: 'test' });
@@ -95,5 +99,7 @@ export async function ownMongodExecutable(): Promise<string> {
   return found.path;
 }
 
+/** The transaction of a killed service holds what it has written for so long; by default for a minute and more. */
+const TRANSACTION_LIFETIME_SECONDS = 3;
 /** How the service calls itself to the server. */
 const SERVICE_NAME = 'experiences';

@@ -1,0 +1,234 @@
+import { type Db, MongoClient } from 'mongodb';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { ExperiencesClient } from '../services/client/index.js';
+import { contract } from '../services/contract/contract.js';
+import { newUuid } from '../services/domain/new-uuid.js';
+import { RawClient, readPages } from './support/raw-client.js';
+import { startTestService, type TestService } from './support/service.js';
+
+/**
+ * What the service asks of MongoDB, as MongoDB saw it: the profiler of the test's database notes how each command was
+ * carried out. Every page of a list must cost the same, however many there are before it.
+ */
+
+const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1000, output: 500 } } };
+const PAGE = 20;
+const TYPES = ['Summary', 'Chat', 'Search'];
+
+let service: TestService;
+let client: ExperiencesClient;
+let raw: RawClient;
+let db: Db;
+const mongo = new MongoClient(inject('mongodbUri'));
+const experiences: string[] = [];
+
+beforeAll(async () => {
+  service = await startTestService();
+  ({ client } = service);
+  raw = new RawClient(service.address);
+  db = mongo.db(service.options.databaseName);
+  for (const name of TYPES) await client.types.create({ name, description: name });
+  await client.types.incrementVersion('Summary');
+  await inParallel(200, 8, async (index) => {
+    const { experience } = await client.experiences.create({
+      experienceType: TYPES[index % 3] ?? '',
+      ...(index % 6 === 0 ? { experienceVersion: 1 } : {}),
+    });
+    experiences.push(experience.experienceId);
+    if (index % 10 === 9) await client.experiences.delete(experience.experienceId);
+  });
+  const alive = experiences[0] ?? '';
+  await inParallel(200, 1, async (index) => {
+    await client.usage.record({ ...call, experienceId: alive, operationKey: `operation ${index}` });
+  });
+  await inParallel(60, 1, async (index) => {
+    await client.prices.create({
+      provider: `provider ${index % 3}`,
+      model: `model ${index % 4}`,
+      rates: { text: { input: { base: '1' } } },
+      effectiveTime: new Date(1_700_000_000_000 + index * 60_000),
+    });
+  });
+}, 60_000);
+afterAll(async () => {
+  raw.close();
+  await service.stop();
+  await mongo.close();
+});
+
+describe('a list reads a page from an index, at its start and at its end:', () => {
+  const { ListExperiences } = contract.ExperienceService.service;
+  const { ListExperienceTypes } = contract.ExperienceTypeService.service;
+  const { ListPrices } = contract.PriceService.service;
+  const { ListUsage } = contract.UsageService.service;
+  type List = (
+    pageToken: string,
+  ) => Promise<{ readonly items: readonly unknown[]; readonly nextPageToken: string }>;
+
+  const listExperiences =
+    (filter: object): List =>
+    async (pageToken) => {
+      const answer = await raw.call(ListExperiences, { ...filter, pageSize: PAGE, pageToken });
+      return { items: answer.experiences, nextPageToken: answer.nextPageToken };
+    };
+  const listPrices =
+    (filter: object): List =>
+    async (pageToken) => {
+      const answer = await raw.call(ListPrices, { ...filter, pageSize: PAGE, pageToken });
+      return { items: answer.prices, nextPageToken: answer.nextPageToken };
+    };
+
+  test.each<[what: string, list: List, pagesMin: number]>([
+    ['all experiences', listExperiences({}), 9],
+    ['all experiences with the deleted', listExperiences({ showDeleted: true }), 10],
+    ['experiences of a type', listExperiences({ experienceType: 'Chat' }), 3],
+    [
+      'experiences of a type with the deleted',
+      listExperiences({ experienceType: 'Chat', showDeleted: true }),
+      4,
+    ],
+    ['experiences of a version', listExperiences({ experienceType: 'Summary', experienceVersion: 1 }), 2],
+    [
+      'experiences of a version with the deleted',
+      listExperiences({ experienceType: 'Summary', experienceVersion: 2, showDeleted: true }),
+      2,
+    ],
+    [
+      'events of an experience',
+      async (pageToken) => {
+        const request = { experienceId: experiences[0] ?? '', pageSize: PAGE, pageToken };
+        const answer = await raw.call(ListUsage, request);
+        return { items: answer.events, nextPageToken: answer.nextPageToken };
+      },
+      10,
+    ],
+    ['all prices', listPrices({}), 50],
+    ['own prices', listPrices({ source: 'PRICE_SOURCE_APPLICATION' }), 3],
+    ['prices of a provider', listPrices({ provider: 'openai' }), 3],
+    ['prices of a model', listPrices({ provider: 'provider 1', model: 'model 1' }), 1],
+    [
+      'experience types',
+      async (pageToken) => {
+        const answer = await raw.call(ListExperienceTypes, { pageSize: 2, pageToken });
+        return { items: answer.experienceTypes, nextPageToken: answer.nextPageToken };
+      },
+      2,
+    ],
+  ])('%s', async (_what, list, pagesMin) => {
+    const tokens: string[] = [];
+    const pages = await readPages(async (pageToken) => {
+      tokens.push(pageToken);
+      return list(pageToken);
+    });
+    expect(pages.length).toBeGreaterThanOrEqual(pagesMin);
+    for (const pageToken of [tokens[0], tokens[1], tokens.at(-2), tokens.at(-1)]) {
+      const done = await profiled(() => list(pageToken ?? ''));
+      expectIndexed(done);
+      // The page, one more to know that there is a next one, and what deleted ones and those of the same time add.
+      for (const { keysExamined } of done) expect(keysExamined ?? 0).toBeLessThanOrEqual(2 * (PAGE + 1));
+    }
+  });
+});
+
+describe('a call touches what its key names:', () => {
+  test.each<[what: string, send: () => Promise<unknown>, keysMax: number]>([
+    ['the cost of an experience', () => client.costs.get(experiences[0] ?? ''), 1],
+    ['an experience', () => client.experiences.get(experiences[0] ?? ''), 1],
+    ['a type', () => client.types.get('Summary'), 1],
+    ['the first record after new prices', () => client.usage.record({ ...call, experienceType: 'Chat' }), 60],
+    [
+      'a record of an experience',
+      () => client.usage.record({ ...call, experienceId: experiences[0] ?? '' }),
+      2,
+    ],
+    ['a record of a type', () => client.usage.record({ ...call, experienceType: 'Chat' }), 2],
+    [
+      'a record that supersedes another',
+      () => client.usage.record({ ...call, experienceId: experiences[0] ?? '', operationKey: 'operation 7' }),
+      2,
+    ],
+    ['the creation of an experience', () => client.experiences.create({ experienceType: 'Chat' }), 2],
+    [
+      'the properties of an experience',
+      () => client.experiences.updateProperties(experiences[0] ?? '', { set: { key: 'value' } }),
+      1,
+    ],
+    [
+      'a type that an untyped experience takes, with its three events',
+      async () => {
+        const experienceId = newUuid();
+        for (let index = 0; index < 3; index += 1) await client.usage.record({ ...call, experienceId });
+        return client.usage.record({ ...call, experienceId, experienceType: 'Chat' });
+      },
+      4,
+    ],
+    // The rest reads as many types or prices as the application has.
+    ['a new type', () => client.types.create({ name: 'Another', description: 'Another' }), 10],
+    ['the first record after it', () => client.usage.record({ ...call, experienceType: 'Another' }), 70],
+    ['a price and its end', priceAndEnd, 80],
+    ['an estimate', () => client.costs.estimate(call), 80],
+  ])('%s', async (_what, send, keysMax) => {
+    const done = await profiled(send);
+    expectIndexed(done);
+    for (const { keysExamined } of done) expect(keysExamined ?? 0).toBeLessThanOrEqual(keysMax);
+  });
+
+  async function priceAndEnd(): Promise<unknown> {
+    const rates = { text: { input: { base: '1' } } };
+    const { priceId } = await client.prices.create({ provider: 'another', model: 'another', rates });
+    return client.prices.retire(priceId);
+  }
+});
+
+/** What the profiler notes of a command. */
+interface Profiled {
+  readonly op: string;
+  readonly ns: string;
+  readonly command: object;
+  readonly planSummary?: string;
+  readonly hasSortStage?: boolean;
+  readonly keysExamined?: number;
+}
+
+/** The reads and writes of the service while it does something. */
+async function profiled(work: () => Promise<unknown>): Promise<readonly Profiled[]> {
+  await db.command({ profile: 2, filter: { appName: 'experiences' } });
+  await work();
+  await db.command({ profile: 0 });
+  const notes = db.collection<Profiled>('system.profile');
+  const done = await notes.find({ planSummary: { $exists: true } }).toArray();
+  await notes.drop();
+  expect(done.length).toBeGreaterThan(0);
+  return done;
+}
+
+function expectIndexed(done: readonly Profiled[]): void {
+  const bad = done.filter(
+    ({ planSummary = '', hasSortStage }) => planSummary.includes('COLLSCAN') || hasSortStage,
+  );
+  expect(
+    bad.map(({ op, ns, command, planSummary, hasSortStage }) => ({
+      op,
+      ns,
+      command,
+      planSummary,
+      hasSortStage,
+    })),
+  ).toEqual([]);
+}
+
+/** So many callers at a time: few, so that few experiences have the same time; one where all write the same document. */
+async function inParallel(
+  count: number,
+  callers: number,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const loops = Array.from({ length: callers }, async () => {
+    while (next < count) {
+      next += 1;
+      await work(next - 1);
+    }
+  });
+  await Promise.all(loops);
+}
