@@ -796,20 +796,20 @@ async function experiencesReading(input: string, ...line: readonly string[]): Pr
   return startCli(service.address, line, {}, input).ended;
 }
 
-/** The command as users run it, a process of its own, from the sources. */
+/** The command as users run it, a process of its own, from the build. */
 function startCli(
   address: string,
   line: readonly string[],
   environment: NodeJS.ProcessEnv = {},
   input = '',
 ): RunningCommand {
-  const nodeArguments = ['--import', 'tsx', join('services', 'cli', 'main.ts'), ...line];
+  const nodeArguments = [MAIN, ...line];
   return startProcess(address, process.execPath, nodeArguments, environment, input);
 }
 
 /** As in `experiences … | head -n 1`; the command's own exit code is told on standard error. */
 async function pipedToHead(address: string, line: string): Promise<EndedCommand> {
-  const command = `"${process.execPath}" --import tsx services/cli/main.ts ${line}; echo "code $?" >&2`;
+  const command = `"${process.execPath}" ${MAIN} ${line}; echo "code $?" >&2`;
   return startProcess(address, '/bin/sh', ['-c', `{ ${command}; } | head -n 1`]).ended;
 }
 
@@ -891,4 +891,5 @@ async function listen(server: Server | Http2Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+const MAIN = join('dist', 'services', 'cli', 'main.js');
 const BEGIN_TIME_MS = Date.now();

@@ -49,7 +49,7 @@ export class Prices {
   ): Promise<Price> {
     return inTransaction(this.#store, deadline, async (transaction) => {
       const price = await this.#find(application, id, transaction);
-      if (price === undefined || price.source !== 'application' || price.retired) throw priceNotFound(id);
+      if (price === undefined || price.source !== 'application' || price.retired) throw ownPriceNotFound(id);
       const effectiveTime = retireTime ?? now;
       if (price.effectiveTime !== undefined && effectiveTime < price.effectiveTime) {
         throw invalidFields([
@@ -202,6 +202,17 @@ function sameFacts(a: Price, b: Price): boolean {
     a.retired === b.retired &&
     a.source === b.source &&
     isDeepStrictEqual(a.rates, b.rates)
+  );
+}
+
+/** What can be retired: a price of the catalogue goes by a price of one's own, an end by itself. */
+function ownPriceNotFound(id: string): Fault {
+  return new Fault(
+    'PRICE_NOT_FOUND',
+    `The application has no price '${id}' of its own that could be retired.`,
+    {
+      metadata: { price_id: id },
+    },
   );
 }
 
