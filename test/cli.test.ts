@@ -216,6 +216,16 @@ Last call   2025-01-02 03:04:05 UTC
     });
   });
 
+  test('cost and list show a deleted experience only when asked for', async () => {
+    const { experience } = await service.client.experiences.create({ experienceType: 'Summary' });
+    const deleted = experience.experienceId;
+    await service.client.experiences.delete(deleted);
+    expect(await experiences('cost', deleted)).toMatchObject({ code: 1, stdout: '' });
+    expect((await experiences('cost', deleted, '--show-deleted')).stdout).toContain(`Experience  ${deleted}`);
+    expect((await experiences('list', 'Summary')).stdout).not.toContain(deleted);
+    expect((await experiences('list', 'Summary', '--show-deleted')).stdout).toContain(deleted);
+  });
+
   test('usage is a table of the calls, one line a unit kind, with a line of totals that names what is unpriced', async () => {
     expect(
       (await experiences('usage', id)).stdout,

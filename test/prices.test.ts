@@ -360,6 +360,27 @@ describe('a retired price', () => {
     expect(await unitCost('two')).toBe('NO_PRICE_AT_TIME');
   });
 
+  test.each<[when: string, options: { retireTime?: Date }]>([
+    ['now', {}],
+    ['at the time of the other', { retireTime: day('03-01') }],
+  ])('retired %s does not switch off the own price that has replaced it', async (when, options) => {
+    const model = `replaced-${when}`;
+    const first = await create(model, '1', { effectiveTime: day('01-01') });
+    const second = await create(model, '2', { effectiveTime: day('03-01') });
+    await expect(prices.retire(first.priceId, options)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      reason: 'INVALID_FIELDS',
+      violations: [
+        {
+          field: 'price_id',
+          description: `is already ended by the price ${second.priceId} from 2026-03-01T00:00:00.000Z on; retire that one`,
+        },
+      ],
+    });
+    expect(await unitCost(model)).toBe('2');
+    expect(await unitCost(model, day('02-15'))).toBe('1');
+  });
+
   test('cannot end before it began', async () => {
     const { priceId } = await create('backwards', '1', { effectiveTime: day('02-01') });
     await expect(prices.retire(priceId, { retireTime: day('01-31') })).rejects.toMatchObject({
@@ -410,8 +431,8 @@ describe('the list of prices', () => {
     const own = async (model: string, effectiveTime: Date) =>
       prices.create({ provider: 'cerebras', model, rates: rates('1', '2'), effectiveTime });
     await own('zz', day('01-01'));
-    await own('aa', day('02-01'));
-    const { priceId } = await own('AA', day('01-01'));
+    const { priceId } = await own('aa', day('02-01'));
+    await own('AA', day('01-01'));
     await prices.retire(priceId, { retireTime: day('03-01') });
     await own('aa', day('03-01'));
   });
@@ -424,7 +445,7 @@ describe('the list of prices', () => {
     expect(found.slice(0, 5).map(shown)).toEqual([
       'APPLICATION AA from 2026-01-01',
       'APPLICATION aa from 2026-02-01',
-      'APPLICATION AA ends 2026-03-01',
+      'APPLICATION aa ends 2026-03-01',
       'APPLICATION aa from 2026-03-01',
       'APPLICATION zz from 2026-01-01',
     ]);

@@ -17,6 +17,9 @@ import { waitUntil } from './support/wait-until.js';
 
 /** 1,000 tokens in and 500 out: 0.00045 dollars. */
 const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1000, output: 500 } } };
+const POOL_SIZE = 24;
+/** One waits for news of the server, one measures its distance. */
+const MONITORS = 2;
 const WRITE_CONFLICT = { errorCode: 112, errorLabels: ['TransientTransactionError'] } as const;
 
 const { RecordUsage } = contract.UsageService.service;
@@ -130,25 +133,23 @@ describe('while MongoDB hangs', () => {
 
 describe('more writes than may wait', () => {
   test('are refused at once with a hint, and those that wait are recorded when MongoDB goes on', async () => {
-    const full = await startTestService({ mongodbUri: mongod.uri });
-    // Three connections, because one takes a thousand calls at a time.
-    const connections = Array.from({ length: 3 }, () => new RawClient(full.address));
+    const small = await startTestService({ mongodbUri: mongod.uri, writesWaitingMax: 200 });
+    const connection = new RawClient(small.address);
     mongod.stall();
     const refusals: unknown[] = [];
-    const answers = Array.from({ length: 2_400 }, async (_, index) => {
-      const request = { record: toWireRecord(call) };
+    const answers = Array.from({ length: 300 }, async () => {
       try {
-        return await connections[index % 3]?.call(RecordUsage, request, { timeoutMs: 25_000 });
+        return await connection.call(RecordUsage, { record: toWireRecord(call) }, { timeoutMs: 25_000 });
       } catch (error) {
         refusals.push(error);
         return undefined;
       }
     });
-    // 16 are under way and 2,000 wait; while MongoDB hangs none of them is answered.
-    await waitUntil('all that are too many are refused', () => (refusals.length >= 384 ? true : undefined));
+    // 16 are under way and 200 wait; while MongoDB hangs none of them is answered.
+    await waitUntil('all that are too many are refused', () => (refusals.length >= 84 ? true : undefined));
     mongod.goOn();
     const recorded = (await Promise.all(answers)).filter((answer) => answer !== undefined);
-    expect([recorded.length, refusals.length]).toEqual([2_016, 384]);
+    expect([recorded.length, refusals.length]).toEqual([216, 84]);
     for (const refusal of refusals) {
       expect(refusal).toMatchObject({
         code: 'RESOURCE_EXHAUSTED',
@@ -156,8 +157,9 @@ describe('more writes than may wait', () => {
         retryAfterMs: 500,
       });
     }
-    for (const connection of connections) connection.close();
-    await full.stop();
+    connection.close();
+    await expectBooks(mongod.client, small.options.databaseName);
+    await small.stop();
   });
 });
 
@@ -312,6 +314,12 @@ describe('an error of MongoDB', () => {
   });
 });
 
+test('after all these faults the service holds no connection beyond its pool', async () => {
+  await waitUntil('the stopped services are gone', async () =>
+    (await serviceConnections()) <= POOL_SIZE + MONITORS ? true : undefined,
+  );
+});
+
 /** Sends a record once, whatever comes of it. */
 async function recordOnce(record: Parameters<typeof toWireRecord>[0], timeoutMs: number): Promise<unknown> {
   return raw.call(RecordUsage, { record: toWireRecord(record) }, { timeoutMs });
@@ -323,21 +331,31 @@ function impatient(timeoutMs: number): { readonly client: ExperiencesClient; clo
   return { client, close: () => client.close() };
 }
 
-/** A record into the fault is answered OK, is no duplicate of itself, and counts once however often it is sent. */
-async function expectRecordedOnce({ client }: TestService, fail: () => Promise<void> | void): Promise<void> {
-  const record = { ...call, eventId: newUuid(), experienceId: await experienceWithOneEvent() };
+/** A record into the fault, sent once, is answered OK, is no duplicate of itself, and counts once when sent again. */
+async function expectRecordedOnce(of: TestService, fail: () => Promise<void> | void): Promise<void> {
+  const record = toWireRecord({ ...call, experienceId: await experienceWithOneEvent() });
+  const connection = new RawClient(of.address);
   await fail();
-  const first = await client.usage.record(record);
-  const second = await client.usage.record(record);
+  const first = await connection.call(RecordUsage, { record }, { timeoutMs: 20_000 });
+  const second = await connection.call(RecordUsage, { record });
+  connection.close();
   expect([first.duplicate, second.duplicate]).toEqual([false, true]);
   expect(second.event).toEqual(first.event);
-  const { totals } = await client.costs.get(record.experienceId);
+  const { totals } = await of.client.costs.get(first.event?.experienceId ?? '');
   expect([totals.eventCount, totals.cost.total]).toEqual([2n, '0.0009']);
 }
 
 async function experienceWithOneEvent(): Promise<string> {
   const { event } = await service.client.usage.record({ ...call, experienceId: randomUUID() });
   return event.experienceId ?? '';
+}
+
+async function serviceConnections(): Promise<number> {
+  const pipeline = [
+    { $currentOp: { allUsers: true, idleConnections: true } },
+    { $match: { appName: 'experiences' } },
+  ];
+  return (await mongod.client.db('admin').aggregate(pipeline).toArray()).length;
 }
 
 async function openTransactions(): Promise<number> {

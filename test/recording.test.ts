@@ -579,3 +579,18 @@ describe('a deleted type', () => {
     expect((await totalsOf(experienceId)).eventCount).toBe(2n);
   });
 });
+
+test('an experience takes 256 unit kinds over all its calls, and refuses one more without losing the rest', async () => {
+  const experienceId = randomUUID();
+  const kinds = (from: number, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`kind_${from + n}`, { input: 1 }]));
+  for (const from of [0, 64, 128, 192]) await record({ experienceId, units: kinds(from, 64) });
+  await expect(record({ experienceId, units: kinds(256, 1) })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    violations: [{ field: 'record.units' }],
+  });
+  await record({ experienceId, units: kinds(0, 64) });
+  const { eventCount, units } = await totalsOf(experienceId);
+  expect(eventCount).toBe(5n);
+  expect(Object.keys(units)).toHaveLength(256);
+});

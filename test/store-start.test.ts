@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Db, MongoClient } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { Ledger } from '../services/ledger/ledger.js';
 import { loadCatalogue } from '../services/pricing/catalogue.js';
 import type { Price } from '../services/pricing/price.js';
@@ -159,6 +159,24 @@ describe('a store that can is proved and brought to the schema', () => {
     const commands = new Set(done.map(({ command }) => Object.keys(command ?? {})[0]));
     expect(commands).toEqual(new Set(['aggregate'])); // Counts the applications.
     await expectSchema(db);
+  });
+});
+
+describe('a database of a newer release', () => {
+  test('is refused and keeps its version', async () => {
+    const { db, databaseName } = freshDatabase({ client: new MongoClient(inject('mongodbUri')) });
+    onTestFinished(() => db.client.close());
+    const uri = inject('mongodbUri');
+    await openAndClose({ uri, databaseName });
+    const schema = db.collection<SchemaRow>('schema');
+    await schema.updateOne({ _id: 'version' }, { $set: { v: 999 } });
+    const before = await schema.find().sort({ _id: 1 }).toArray();
+    for (const prices of [catalogue, catalogue.slice(0, 20)]) {
+      await expect(openLedger({ uri, databaseName, catalogue: prices })).rejects.toThrow(
+        'The database has schema version 999 of a newer release; this one knows 1.',
+      );
+    }
+    expect(await schema.find().sort({ _id: 1 }).toArray()).toEqual(before);
   });
 });
 

@@ -228,6 +228,7 @@ describe('starting a run', () => {
       content: Uint8Array.of(0x25, 0x50, 0x44, 0x46, 0xff, 0xfe, 0x00),
       says: /is not UTF-8 text/,
     },
+    { name: 'text with control characters', content: 'a\u0001b', says: /is not UTF-8 text/ },
     { name: 'text with a NUL', content: 'a\u0000b', says: /is not UTF-8 text/ },
     {
       name: 'a document over 512 KiB',
@@ -315,10 +316,29 @@ describe('cancelling a run', () => {
     expect(
       events.every(({ outcome, properties }) => outcome === 'CANCELLED' && properties.units === 'unknown'),
     ).toBe(true);
+    // Repeated, as a client does that lost the answer.
+    expect((await service.client.runs.cancel(run.experienceId)).state).toBe('CANCELLED');
+  });
+
+  test('that has ended otherwise is refused', async () => {
+    const { run } = await start('One. Two.');
+    await end(run);
     await expect(service.client.runs.cancel(run.experienceId)).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
       reason: 'EXPERIENCE_RUN_NOT_RUNNING',
     });
+  });
+
+  test('works for an experience that was deleted meanwhile, whose calls are then recorded unattributed', async () => {
+    await provider.fail({ kind: 'latency', ms: 1_500 });
+    const { run } = await start(paragraphs(12), { chunkTokens: 300, parallelCalls: 1 });
+    await waitUntil('a call is under way', async () =>
+      (await provider.served()).inFlight === 1 ? true : undefined,
+    );
+    await service.client.experiences.delete(run.experienceId);
+    await service.client.runs.cancel(run.experienceId);
+    expect((await end(run)).state).toBe('CANCELLED');
+    expect(await eventsOf(run)).toHaveLength(0);
   });
 
   test('that was never started is NOT_FOUND', async () => {

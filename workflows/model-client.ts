@@ -1,7 +1,8 @@
-import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { z } from 'zod';
 import { canonicalUnits, type Units, unitKind } from '../services/domain/units.js';
+import type { UsageOutcome } from '../services/domain/usage.js';
 import { unitsOfOpenAiUsage } from '../services/providers/openai-usage.js';
+import { estimateTokenCount } from './estimate-token-count.js';
 import { reportPaidCall, type UnitsBasis } from './plugin/metering-scope.js';
 
 export interface ModelClientOptions {
@@ -62,16 +63,16 @@ export class ModelClient {
     const report = (facts: CallFacts): void => {
       reportPaidCall({
         provider: this.#options.provider,
-        model: facts.model ?? this.#options.model,
+        model: informative(facts.model) ?? this.#options.model,
         requestedModel: this.#options.model,
         units: facts.units ?? NO_UNITS,
-        outcome: facts.succeeded ? 'SUCCEEDED' : request.signal.aborted ? 'CANCELLED' : 'FAILED',
+        outcome: facts.outcome,
         startTime,
         latencyMs: Math.round(performance.now() - started),
         step: request.step,
         httpStatusCode: facts.status,
-        providerRequestId: facts.requestId,
-        providerResponseId: facts.responseId,
+        providerRequestId: informative(facts.requestId),
+        providerResponseId: informative(facts.responseId),
         unitsBasis: facts.unitsBasis,
       });
     };
@@ -81,7 +82,7 @@ export class ModelClient {
     try {
       response = await this.#send(request);
     } catch (error) {
-      report({ succeeded: false, unitsBasis: isUnsent(error) ? 'none' : 'unknown' });
+      report({ outcome: outcomeOf(error, request.signal), unitsBasis: isUnsent(error) ? 'none' : 'unknown' });
       throw networkFailure(error);
     }
     const facts = { status: response.status, requestId: response.headers.get('x-request-id') ?? undefined };
@@ -89,18 +90,19 @@ export class ModelClient {
       text = await readBounded(response);
     } catch (error) {
       // The answer was cut: the provider did its work, and charges for it.
-      report({ succeeded: false, ...facts, ...(response.ok ? this.#estimate(request) : NONE) });
+      const outcome = outcomeOf(error, request.signal);
+      report({ outcome, ...facts, ...(response.ok ? this.#estimate(request) : NONE) });
       throw networkFailure(error);
     }
     if (!response.ok) {
-      report({ succeeded: false, ...facts, ...NONE });
+      report({ outcome: 'FAILED', ...facts, ...NONE });
       throw refusal(response);
     }
     const answer = COMPLETION.safeParse(parseJson(text));
     const units = answer.success ? unitsOfOpenAiUsage(answer.data.usage) : undefined;
     const content = answer.data?.choices[0]?.message.content ?? '';
     report({
-      succeeded: content !== '',
+      outcome: content === '' ? 'FAILED' : 'SUCCEEDED',
       ...facts,
       model: answer.data?.model,
       responseId: answer.data?.id,
@@ -125,8 +127,7 @@ export class ModelClient {
           { role: 'system', content: system },
           { role: 'user', content: user },
         ],
-        max_tokens: maxOutputTokens,
-        temperature: 0,
+        ...outputSettings(model, maxOutputTokens),
       }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIME_MAX_MS)]),
     });
@@ -134,14 +135,14 @@ export class ModelClient {
 
   /** For an answer whose usage is not known: the prompt was read, and what arrived was written. */
   #estimate({ system, user }: ChatRequest, content = ''): Pick<CallFacts, 'units' | 'unitsBasis'> {
-    const input = BigInt(countTokens(system) + countTokens(user) + CHAT_OVERHEAD_TOKENS);
-    const output = BigInt(countTokens(content));
+    const input = BigInt(estimateTokenCount(system) + estimateTokenCount(user) + CHAT_OVERHEAD_TOKENS);
+    const output = BigInt(estimateTokenCount(content));
     return { units: canonicalUnits(new Map([[TEXT, { input, output }]])), unitsBasis: 'estimated' };
   }
 }
 
 interface CallFacts {
-  readonly succeeded: boolean;
+  readonly outcome: UsageOutcome;
   readonly status?: number;
   readonly requestId?: string | undefined;
   readonly model?: string | undefined;
@@ -152,8 +153,8 @@ interface CallFacts {
 
 /** Only what is used; everything else of the answer may be anything. */
 const COMPLETION = z.object({
-  id: z.string().max(256).optional(),
-  model: z.string().min(1).max(256).optional(),
+  id: z.string().optional().catch(undefined),
+  model: z.string().optional().catch(undefined),
   choices: z.array(z.object({ message: z.object({ content: z.string().nullish() }) })).min(1),
   usage: z.unknown(),
 });
@@ -177,6 +178,27 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** Models that reason refuse `max_tokens` and `temperature`, and think within the bound. Source: OpenAI API reference. */
+function outputSettings(model: string, maxOutputTokens: number): Record<string, number> {
+  if (!/^(?:o\d|gpt-5)/.test(model)) return { max_tokens: maxOutputTokens, temperature: 0 };
+  return { max_completion_tokens: maxOutputTokens + REASONING_TOKENS_MAX };
+}
+
+/** What a provider says for information only must not keep its usage from being recorded. */
+function informative(text: string | undefined): string | undefined {
+  const cleaned = text?.replaceAll(/[^\x20-\x7e]/g, '').slice(0, INFORMATIVE_LENGTH_MAX);
+  return cleaned === '' ? undefined : cleaned;
+}
+
+function outcomeOf(error: unknown, signal: AbortSignal): UsageOutcome {
+  if (signal.aborted) return 'CANCELLED';
+  return isTimeout(error) ? 'TIMED_OUT' : 'FAILED';
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
+}
+
 /** Whether the request never reached the provider: nobody listened, or the name is unknown. */
 function isUnsent(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -186,8 +208,7 @@ function isUnsent(error: unknown): boolean {
 }
 
 function networkFailure(cause: unknown): ProviderFailure {
-  const timedOut = cause instanceof Error && cause.name === 'TimeoutError';
-  const what = timedOut ? 'did not answer in time' : 'could not be reached, or cut the connection';
+  const what = isTimeout(cause) ? 'did not answer in time' : 'could not be reached, or cut the connection';
   return new ProviderFailure('ProviderUnavailable', `The provider ${what}.`, { retryable: true, cause });
 }
 
@@ -213,6 +234,7 @@ function retryAfterMs(headers: Headers): number | undefined {
 }
 
 const EXPLANATIONS: Readonly<Record<number, string>> = {
+  400: ': it does not take the request as this model (EXPERIENCES_MODEL) gets it',
   401: ': the API key is missing or wrong (OPENAI_API_KEY)',
   403: ': the API key may not do this',
   404: ': it does not know the model or the address (EXPERIENCES_MODEL, OPENAI_BASE_URL)',
@@ -230,6 +252,8 @@ const UNSENT_CODES = new Set([
 ]);
 const TEXT = unitKind('text');
 const CHAT_OVERHEAD_TOKENS = 9;
+const REASONING_TOKENS_MAX = 4_000;
+const INFORMATIVE_LENGTH_MAX = 256;
 const REQUEST_TIME_MAX_MS = 90_000;
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 const RETRY_AFTER_MAX_MS = 60_000;

@@ -3,37 +3,43 @@
  * anywhere. Nothing is lost but the white space between chunks. Pure, so that a workflow may run it.
  */
 export function splitDocument(text: string, tokensMax: number): readonly string[] {
+  const quartersMax = tokensMax * 4;
   const chunks: string[] = [];
-  let current = '';
-  for (const piece of pieces(text, tokensMax, SEPARATORS)) {
-    if (current !== '' && estimateTokens(current + piece) > tokensMax) {
-      chunks.push(current);
-      current = '';
+  let current: string[] = [];
+  let currentQuarters = 0;
+  for (const piece of pieces(text, quartersMax, SEPARATORS)) {
+    // Counted once for each piece: counting the whole chunk anew would take a workflow's time for long documents.
+    const quarters = tokenQuarters(piece);
+    if (current.length > 0 && currentQuarters + quarters > quartersMax) {
+      chunks.push(current.join(''));
+      current = [];
+      currentQuarters = 0;
     }
-    current += piece;
+    current.push(piece);
+    currentQuarters += quarters;
   }
-  chunks.push(current);
+  chunks.push(current.join(''));
   return chunks.map((chunk) => chunk.trim()).filter((chunk) => chunk !== '');
 }
 
 /**
- * Tokens of a text, rather too many than too few: about four Latin letters make one, in other scripts often each
- * character. A tokenizer would be exact for one model; a budget need not be.
+ * Quarters of tokens in a text, rather too many than too few: about four Latin letters make one token, in other scripts
+ * often each character. A tokenizer would be exact for one model; a budget need not be.
  */
-export function estimateTokens(text: string): number {
+function tokenQuarters(text: string): number {
   let quarters = 0;
   for (const character of text) quarters += character.charCodeAt(0) < 0x250 ? 1 : 4;
-  return Math.ceil(quarters / 4);
+  return quarters;
 }
 
 /** Each with the separator behind it, so that joined they are the text again. */
 const SEPARATORS: readonly RegExp[] = [/\n\s*\n/, /(?<=[.!?…。！？])\s/, /\s/];
 
-function pieces(text: string, tokensMax: number, separators: readonly RegExp[]): readonly string[] {
-  if (estimateTokens(text) <= tokensMax) return [text];
+function pieces(text: string, quartersMax: number, separators: readonly RegExp[]): readonly string[] {
+  if (tokenQuarters(text) <= quartersMax) return [text];
   const [separator, ...finer] = separators;
-  if (separator === undefined) return slices(text, tokensMax);
-  return splitAfter(text, separator).flatMap((part) => pieces(part, tokensMax, finer));
+  if (separator === undefined) return slices(text, quartersMax / 4);
+  return splitAfter(text, separator).flatMap((part) => pieces(part, quartersMax, finer));
 }
 
 function splitAfter(text: string, separator: RegExp): readonly string[] {
@@ -49,11 +55,11 @@ function splitAfter(text: string, separator: RegExp): readonly string[] {
 }
 
 /** Of so many code points each, that even the widest script stays within the budget. */
-function slices(text: string, tokensMax: number): readonly string[] {
+function slices(text: string, charactersMax: number): readonly string[] {
   const characters = [...text];
   const parts: string[] = [];
-  for (let start = 0; start < characters.length; start += tokensMax) {
-    parts.push(characters.slice(start, start + tokensMax).join(''));
+  for (let start = 0; start < characters.length; start += charactersMax) {
+    parts.push(characters.slice(start, start + charactersMax).join(''));
   }
   return parts;
 }

@@ -13,6 +13,15 @@ export interface NewExperienceOptions {
   readonly property?: Readonly<Record<string, string>>;
 }
 
+interface DeletedOptions {
+  readonly showDeleted?: true;
+}
+
+interface ListOptions extends DeletedOptions {
+  readonly version?: number;
+  readonly limit: number;
+}
+
 /** `experiences create`, `list` and `cost`: the single uses of a feature and what they cost. */
 export function addExperienceCommands(program: Command, session: Session): void {
   const create = program
@@ -33,13 +42,15 @@ export function addExperienceCommands(program: Command, session: Session): void 
     .description('list experiences with what they cost so far, newest first')
     .option('--version <n>', 'only of this version of the type', wholeNumber(VERSION_MAX))
     .option('--limit <n>', 'at most so many', wholeNumber(LIMIT_MAX), LIMIT_DEFAULT)
-    .action((type: string | undefined, options: { readonly version?: number; readonly limit: number }) =>
+    .option('--show-deleted', 'the deleted ones too')
+    .action((type: string | undefined, { version, limit, ...deleted }: ListOptions) =>
       session.run(async ({ client, output }) => {
         const listed = client.experiences.list({
           ...(type === undefined ? {} : { experienceType: type }),
-          ...(options.version === undefined ? {} : { experienceVersion: options.version }),
+          ...(version === undefined ? {} : { experienceVersion: version }),
+          ...deleted,
         });
-        const experiences = await firstItems(listed, options.limit, output);
+        const experiences = await firstItems(listed, limit, output);
         output.result(experiences, () => experienceTable(experiences));
       }),
     );
@@ -47,9 +58,10 @@ export function addExperienceCommands(program: Command, session: Session): void 
   program
     .command('cost <id>')
     .description('show what one experience has cost so far')
-    .action((id: string) =>
+    .option('--show-deleted', 'even if it is deleted')
+    .action((id: string, options: DeletedOptions) =>
       session.run(async ({ client, output }) => {
-        const cost = await client.costs.get(id);
+        const cost = await client.costs.get(id, options);
         output.result(cost, () => costSummary(cost));
       }),
     );

@@ -1,3 +1,5 @@
+import { ATTRIBUTION_KEYS } from '../domain/attribution-keys.js';
+
 /**
  * gRPC metadata that attributes all usage recorded with it, e.g. for `ClientOptions.metadata`. Values must be printable
  * ASCII; anything else throws here instead of being lost on the way.
@@ -10,11 +12,11 @@ export function attributionMetadata(attribution: {
   readonly requestTags?: readonly string[];
 }): Record<string, string> {
   const pairs = {
-    'xproxy-experience-id': attribution.experienceId,
-    'xproxy-experience-name': attribution.experienceName,
-    'xproxy-experience-version': attribution.experienceVersion?.toString(),
-    'xproxy-user-id': attribution.userId,
-    'xproxy-request-tags': attribution.requestTags?.join(','),
+    [ATTRIBUTION_KEYS.experienceId]: attribution.experienceId,
+    [ATTRIBUTION_KEYS.experienceType]: attribution.experienceName,
+    [ATTRIBUTION_KEYS.experienceVersion]: attribution.experienceVersion?.toString(),
+    [ATTRIBUTION_KEYS.userId]: attribution.userId,
+    [ATTRIBUTION_KEYS.requestTags]: attribution.requestTags?.join(','),
   };
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(pairs)) {

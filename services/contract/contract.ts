@@ -41,7 +41,7 @@ export function errorMessageType(name: ErrorMessageName): MessageTypeDefinition<
   return found as MessageTypeDefinition<object, object>;
 }
 
-export type ErrorMessageName = 'Status' | 'ErrorInfo' | 'BadRequest' | 'RetryInfo' | 'ResourceInfo';
+export type ErrorMessageName = 'Status' | 'ErrorInfo' | 'BadRequest' | 'RetryInfo';
 
 /** Descriptors of the whole contract, as reflection serves them. */
 export const DESCRIPTOR_SET_FILE = join(

@@ -36,20 +36,23 @@ function isStepCount(value: unknown): value is number {
 
 export type RunState = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'TERMINATED' | 'TIMED_OUT';
 
-/** The text of a document, or what is wrong with it; a text is UTF-8 without NUL, and not only white space. */
+/** The text of a document, or what is wrong with it; a text is UTF-8 without the control characters that only binary data has, and not only white space. */
 export function documentText(content: Uint8Array): { readonly text: string } | { readonly problem: string } {
   if (content.length > DOCUMENT_BYTES_MAX) {
     return { problem: `has ${content.length} bytes, more than ${DOCUMENT_BYTES_MAX}` };
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(content);
-    if (text.includes('\u0000')) return NO_TEXT;
+    if (BINARY.test(text)) return NO_TEXT;
     return text.trim() === '' ? { problem: 'is empty' } : { text };
   } catch {
     return NO_TEXT; // The decoder's way to say that it is no UTF-8.
   }
 }
 
+/** Of the control characters texts have tabs, line and page ends, and the escapes of terminals. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const BINARY = /[\u0000-\u0008\u000e-\u001a\u001c-\u001f]/;
 const NO_TEXT = { problem: 'is not UTF-8 text' };
 export const DOCUMENT_BYTES_MAX = 512 * 1024;
 export const DOCUMENT_NAME_LENGTH_MAX = 256;

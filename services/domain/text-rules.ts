@@ -4,7 +4,6 @@ export const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
 const TYPE_NAME = /^[A-Za-z0-9._-]+$/;
 const TAG = /^[A-Za-z0-9_-]+$/;
-const APPLICATION_ID = /^[a-z0-9-]{1,32}$/;
 
 export const TYPE_NAME_LENGTH_MAX = 64;
 export const DESCRIPTION_LENGTH_MAX = 1024;
@@ -27,9 +26,6 @@ export const typeNameRule: TextRule = (text) =>
   text.length <= TYPE_NAME_LENGTH_MAX && TYPE_NAME.test(text)
     ? undefined
     : `must be 1-${TYPE_NAME_LENGTH_MAX} letters, digits, '.', '-' or '_'`;
-
-export const applicationIdRule: TextRule = (text) =>
-  APPLICATION_ID.test(text) ? undefined : "must be 1-32 lower-case letters, digits or '-'";
 
 export const tagRule: TextRule = (text) =>
   text.length <= TAG_LENGTH_MAX && TAG.test(text)

@@ -1,6 +1,9 @@
-import type { Money } from './money.js';
+import { type Money, wholeMoney } from './money.js';
 import type { UnitKind, Units } from './units.js';
 import type { Uuid } from './uuid.js';
+
+/** A single call that costs more is a mistake in its units. */
+export const EVENT_COST_MAX: Money = wholeMoney(1_000_000n);
 
 /** How a paid call ended. Whatever it was, it was paid. */
 export type UsageOutcome = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT';

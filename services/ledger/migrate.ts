@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Binary, MongoServerError } from 'mongodb';
 import type { Price } from '../pricing/price.js';
 import { toPriceDocument } from './price-document.js';
+import { UnfitServer } from './probe.js';
 import type { Store } from './store.js';
 
 /**
  * Brings the database to the schema of this code: collections (a transaction cannot make them everywhere), indexes, the
  * default application and the catalogue of prices. Safe to run twice and from several processes at once: one holds a
  * lease, the others wait and find the work done. Nothing is written when all is there, so that a service without the
- * right to create indexes can start.
+ * right to create indexes can start. A database of a newer release is refused and left as it is.
  */
 export async function migrate(
   store: Store,
@@ -33,7 +34,7 @@ export async function migrate(
       { $setOnInsert: { k: new Binary(randomBytes(32)) } },
       { upsert: true },
     );
-    await store.schema.updateOne({ _id: 'version' }, { $set: { v: SCHEMA_VERSION } }, { upsert: true });
+    await store.schema.updateOne({ _id: 'version' }, { $max: { v: SCHEMA_VERSION } }, { upsert: true });
   } finally {
     await store.schema.deleteOne({ _id: 'lease', owner });
   }
@@ -47,12 +48,19 @@ async function isUpToDate(
   catalogueHash: string,
   applications: readonly string[],
 ): Promise<boolean> {
-  const version = await store.schema.findOne({ _id: 'version' });
-  if ((version?.v ?? 0) < SCHEMA_VERSION) return false;
+  const version = (await store.schema.findOne({ _id: 'version' }))?.v ?? 0;
+  if (version > SCHEMA_VERSION) throw ofNewerRelease(version);
+  if (version < SCHEMA_VERSION) return false;
   const catalogue = await store.schema.findOne({ _id: 'catalogue' });
   if (catalogue?.h !== catalogueHash) return false;
   const found = await store.applications.countDocuments({ _id: { $in: [...applications] } });
   return found === new Set(applications).size;
+}
+
+function ofNewerRelease(version: number): UnfitServer {
+  return new UnfitServer(
+    `The database has schema version ${version} of a newer release; this one knows ${SCHEMA_VERSION}.`,
+  );
 }
 
 async function createCollections(store: Store): Promise<void> {

@@ -2,7 +2,8 @@ import { ADOPTED_EVENTS_MAX, type Experience } from '../domain/experience.js';
 import { type ExperienceType, hasVersion } from '../domain/experience-type.js';
 import { Fault, invalidFields } from '../domain/fault.js';
 import { formatMoney, wholeMoney } from '../domain/money.js';
-import type { RecordWarning, UsageEvent } from '../domain/usage.js';
+import type { Units } from '../domain/units.js';
+import { EVENT_COST_MAX, type RecordWarning, type UsageEvent } from '../domain/usage.js';
 import { isUseful, supersedes } from '../domain/useful.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
 import { costOfUnits } from '../pricing/cost-of-units.js';
@@ -101,6 +102,7 @@ class BatchPlan {
     if (known !== undefined) return repeated(entry, known);
 
     const place = this.#place(entry);
+    if (place !== undefined) checkUnitKinds(place.experience, entry.record.units);
     const event = this.#priced(entry, place);
     this.#demoteEarlier(entry.application, event);
     this.#events.set(key, { application: entry.application, event, contentHash: entry.contentHash });
@@ -294,6 +296,18 @@ interface Place {
   readonly adoption: Adoption | undefined;
 }
 
+/** Totals by kind live in one document, so callers cannot be let to make up kinds without end. */
+function checkUnitKinds({ totals }: Experience, units: Units): void {
+  const added = [...units.keys()].filter((kind) => !totals.units.has(kind)).length;
+  if (added === 0 || totals.units.size + added <= EXPERIENCE_UNIT_KINDS_MAX) return;
+  throw invalidFields([
+    {
+      field: 'record.units',
+      description: `names kinds that the experience has not; it may have ${EXPERIENCE_UNIT_KINDS_MAX}`,
+    },
+  ]);
+}
+
 /** The same id again: the event as it stands now, or a conflict if the content is another. */
 function repeated(entry: EventEntry, known: StoredEvent): Outcome {
   if (!Buffer.from(known.contentHash).equals(entry.contentHash)) {
@@ -348,7 +362,7 @@ export function experienceNotFound(id: string): Fault {
   });
 }
 
-const EVENT_COST_MAX = wholeMoney(1_000_000n);
+const EXPERIENCE_UNIT_KINDS_MAX = 256;
 const NO_TOTALS: Experience['totals'] = {
   eventCount: 0n,
   cost: { input: wholeMoney(0n), output: wholeMoney(0n), total: wholeMoney(0n) },

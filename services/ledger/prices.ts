@@ -4,7 +4,7 @@ import { Fault, invalidFields } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
 import type { Uuid } from '../domain/uuid.js';
 import type { Price } from '../pricing/price.js';
-import { laterPriceFirst } from '../pricing/price-order.js';
+import { laterPriceFirst, priceInForce } from '../pricing/price-order.js';
 import type { PriceDocument } from './documents.js';
 import { raiseRevision } from './experience-types.js';
 import { fromPriceDocument, toPriceDocument } from './price-document.js';
@@ -39,7 +39,10 @@ export class Prices {
     });
   }
 
-  /** Appends the end of an own price, unless it has one: at the very time if one is given, else at any that has come. */
+  /**
+   * Appends the end of an own price, unless it has one: at the very time if one is given, else at any that has come. What
+   * another own price has already ended is refused: a second end would switch that other price off.
+   */
   async retire(
     application: string,
     id: Uuid,
@@ -58,9 +61,13 @@ export class Prices {
       }
       const isOver = ({ effectiveTime: time = now }: Price) =>
         retireTime === undefined ? time <= now : time.getTime() === retireTime.getTime();
-      const ends = await this.#ends(application, price, transaction);
-      const known = ends.find((end) => laterPriceFirst(end, price) < 0 && isOver(end));
+      const latestFirst = await this.#ofModel(application, price, transaction);
+      const known = latestFirst.findLast(
+        (end) => end.retired && laterPriceFirst(end, price) < 0 && isOver(end),
+      );
       if (known !== undefined) return known;
+      const inForce = priceInForce(latestFirst, effectiveTime);
+      if (inForce !== undefined && !inForce.retired && inForce.id !== price.id) throw endedBy(inForce);
       const end: Price = {
         ...price,
         id: newUuid(),
@@ -126,18 +133,11 @@ export class Prices {
     await raiseRevision(this.#store, application, transaction);
   }
 
-  /** The ends among the own prices of a price's model, by date. */
-  async #ends(application: string, price: Price, transaction: Transaction): Promise<readonly Price[]> {
-    const filter = {
-      '_id.a': application,
-      p: price.provider,
-      ml: price.model.toLowerCase(),
-      x: true,
-    } as const;
-    const documents = await this.#store.prices
-      .find(filter, { ...transaction, sort: { q: 1, c: 1 } })
-      .toArray();
-    return documents.map(fromPriceDocument);
+  /** The own prices of a price's model, their ends among them, in the order of {@link laterPriceFirst}. */
+  async #ofModel(application: string, price: Price, transaction: Transaction): Promise<readonly Price[]> {
+    const filter = { '_id.a': application, p: price.provider, ml: price.model.toLowerCase() };
+    const documents = await this.#store.prices.find(filter, transaction).toArray();
+    return documents.map(fromPriceDocument).sort(laterPriceFirst);
   }
 
   async #find(
@@ -214,6 +214,12 @@ function ownPriceNotFound(id: string): Fault {
       metadata: { price_id: id },
     },
   );
+}
+
+function endedBy({ id, effectiveTime }: Price): Fault {
+  const since = effectiveTime === undefined ? '' : ` from ${effectiveTime.toISOString()} on`;
+  const description = `is already ended by the price ${id}${since}; retire that one`;
+  return invalidFields([{ field: 'price_id', description }]);
 }
 
 function priceNotFound(id: string): Fault {

@@ -2,7 +2,7 @@ import { canonicalUnits, type UnitCount, type UnitKind, type Units, unitKind } f
 
 /**
  * What an OpenAI-compatible chat completion or embedding says about usage, as disjoint units. OpenAI's counts are
- * inclusive: cached, audio and image tokens are parts of `prompt_tokens`, so they are taken out of `text`. Source:
+ * inclusive: cached and audio tokens are parts of `prompt_tokens`, so they are taken out of `text`. Source:
  * OpenAI API reference, "The chat completion object", member `usage`.
  *
  * undefined: the body says nothing usable about usage.

@@ -36,5 +36,4 @@ export function configurationOrExit<Shape extends z.ZodRawShape>(
 export const LOG_LEVEL = z
   .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
   .default('info');
-export const PORT = z.coerce.number().int().min(0).max(65_535);
 export const FLAG = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');

@@ -1,18 +1,10 @@
 import type { Metadata } from '@grpc/grpc-js';
+import { ATTRIBUTION_KEYS } from '../domain/attribution-keys.js';
 import { Fault } from '../domain/fault.js';
 import { TAGS_MAX, tagRule, typeNameRule, userIdRule } from '../domain/text-rules.js';
 import type { Attribution } from '../domain/usage.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { RequestCheck } from './request-check.js';
-
-/** The gRPC metadata that says to what a call belongs; keys are lower-case on the wire, any case for callers. */
-export const ATTRIBUTION_KEYS = {
-  experienceId: 'xproxy-experience-id',
-  experienceType: 'xproxy-experience-name',
-  experienceVersion: 'xproxy-experience-version',
-  userId: 'xproxy-user-id',
-  requestTags: 'xproxy-request-tags',
-} as const;
 
 export function fromAttributionMetadata(metadata: Metadata, check: RequestCheck): Attribution {
   const id = single(metadata, ATTRIBUTION_KEYS.experienceId, check);

@@ -1,5 +1,7 @@
 import type { CostServiceHandlers } from '../contract/generated/experiences/v1/CostService.js';
+import { formatMoney } from '../domain/money.js';
 import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule } from '../domain/text-rules.js';
+import { EVENT_COST_MAX } from '../domain/usage.js';
 import type { Ledger } from '../ledger/ledger.js';
 import { costOfUnits } from '../pricing/cost-of-units.js';
 import { areNothing, fromWireTime, fromWireUnits } from './from-wire.js';
@@ -31,6 +33,10 @@ export function costService(ledger: Ledger, handlers: Handlers): CostServiceHand
       const { prices } = await ledger.state(application, deadline);
       const found = prices.find(provider, model, eventTime ?? new Date());
       const { unpriced, ...cost } = costOfUnits(units, found);
+      if (cost.total > EVENT_COST_MAX) {
+        check.bad('units', `cost more than the ${formatMoney(EVENT_COST_MAX)} that one event may`);
+        check.done();
+      }
       return {
         cost: toWireCost(cost),
         priceId: 'price' in found ? found.price.id : '',

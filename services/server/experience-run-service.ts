@@ -129,7 +129,7 @@ function toWireRun({ experience, note, engineRun, progress }: RunView): WireRun 
     experienceVersion: experience.version,
     workflowType: note.workflowType,
     workflowId: note.workflowId,
-    runId: note.runId ?? '',
+    runId: note.runId ?? engineRun.runId,
     state: `RUN_STATE_${engineRun.state}`,
     progress: progress ?? null,
     totals: toWireTotals(experience.totals),

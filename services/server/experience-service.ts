@@ -4,6 +4,7 @@ import { parseUuid } from '../domain/uuid.js';
 import type { ExperiencePosition } from '../ledger/experiences.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Handlers } from './handler.js';
+import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
@@ -58,9 +59,9 @@ export function experienceService(
         { after, limit: limit + 1 },
         deadline,
       );
-      const last = experiences.length > limit ? experiences[limit - 1] : undefined;
+      const { page, last } = pageOf(experiences, limit, toWireExperience);
       return {
-        experiences: experiences.slice(0, limit).map(toWireExperience),
+        experiences: page,
         nextPageToken: last === undefined ? '' : tokens.write([last.createTime.getTime(), last.id], scope),
       };
     }),

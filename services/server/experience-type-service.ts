@@ -11,6 +11,7 @@ import {
 } from '../domain/text-rules.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Handlers } from './handler.js';
+import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
 import { RequestCheck } from './request-check.js';
 import { toWireTime, toWireType } from './to-wire.js';
@@ -46,15 +47,15 @@ export function experienceTypeService(
       const limit = check.pageSize(request.pageSize);
       const after = tokens.read(request.pageToken, scope, check);
       check.done();
-      const page = {
+      const wanted = {
         after: typeof after === 'string' ? after : undefined,
         limit: limit + 1,
         showDeleted: request.showDeleted,
       };
-      const types = await ledger.types.list(application, page, deadline);
-      const last = types.length > limit ? types[limit - 1] : undefined;
+      const types = await ledger.types.list(application, wanted, deadline);
+      const { page, last } = pageOf(types, limit, toWireType);
       return {
-        experienceTypes: types.slice(0, limit).map(toWireType),
+        experienceTypes: page,
         nextPageToken: last === undefined ? '' : tokens.write(last.name, scope),
       };
     }),

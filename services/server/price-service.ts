@@ -10,6 +10,7 @@ import type { Price } from '../pricing/price.js';
 import { providerId } from '../pricing/provider-id.js';
 import { fromWireRates, fromWireTime } from './from-wire.js';
 import type { Handlers } from './handler.js';
+import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
 import { RequestCheck } from './request-check.js';
 import { toWirePrice } from './to-wire.js';
@@ -68,9 +69,9 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
       check.done();
       const filter = { provider: provider === undefined ? undefined : providerId(provider), model, source };
       const prices = await ledger.prices.list(application, filter, { after, limit: limit + 1 }, deadline);
-      const last = prices.length > limit ? prices[limit - 1] : undefined;
+      const { page, last } = pageOf(prices, limit, toWirePrice);
       return {
-        prices: prices.slice(0, limit).map(toWirePrice),
+        prices: page,
         nextPageToken: last === undefined ? '' : tokens.write(toTokenPosition(application, last), scope),
       };
     }),

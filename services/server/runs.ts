@@ -86,7 +86,11 @@ export class Runs {
   ): Promise<RunView> {
     const { note } = await this.#startedExperience(application, id, deadline);
     const engineRun = await this.#engine.describe(note.workflowId);
-    if (engineRun === undefined) throw runNotFound(id, 'is no longer known to Temporal');
+    if (engineRun === undefined) {
+      const why =
+        note.runId === undefined ? 'was never started as a run' : 'ran, and Temporal no longer knows of it';
+      throw runNotFound(id, why);
+    }
     const progress =
       options.withProgress === true && engineRun.state === 'RUNNING'
         ? await this.#engine.progress(note.workflowId)
@@ -103,6 +107,7 @@ export class Runs {
     deadline: number,
   ): Promise<RunView> {
     const { note, engineRun } = await this.get(application, id, deadline);
+    if (engineRun.state === 'CANCELLED') return this.get(application, id, deadline); // So that the call can be repeated.
     const ended =
       engineRun.state !== 'RUNNING' || (await this.#engine.cancel(note.workflowId, reason)) === 'ended';
     if (ended) {
@@ -131,15 +136,15 @@ export class Runs {
     return { workflowType: type.workflowType, taskQueue: type.taskQueue ?? this.#defaultTaskQueue };
   }
 
+  /** A deleted one too: its run may go on, and has to be found to be stopped. */
   async #startedExperience(
     application: string,
     id: Uuid,
     deadline: number,
   ): Promise<{ experience: Experience; note: StartedRun }> {
-    const experience = await this.#ledger.experiences.get(application, id, false, deadline);
-    const note = experience.run;
-    if (note?.runId === undefined) throw runNotFound(id, 'was never started as a run');
-    return { experience, note };
+    const experience = await this.#ledger.experiences.get(application, id, true, deadline);
+    if (experience.run === undefined) throw runNotFound(id, 'was never started as a run');
+    return { experience, note: experience.run };
   }
 }
 

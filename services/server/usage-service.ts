@@ -5,6 +5,7 @@ import type { EventPosition } from '../ledger/usage-events.js';
 import { fromAttributionMetadata, mergeAttribution } from './attribution-metadata.js';
 import { fromWireUsageRecord } from './from-wire.js';
 import type { Handlers } from './handler.js';
+import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
@@ -50,9 +51,9 @@ export function usageService(
       check.done();
       await ledger.experiences.get(application, id, true, deadline);
       const events = await ledger.events.list(application, id, { after, limit: limit + 1 }, deadline);
-      const last = events.length > limit ? events[limit - 1] : undefined;
+      const { page, last } = pageOf(events, limit, toWireEvent);
       return {
-        events: events.slice(0, limit).map(toWireEvent),
+        events: page,
         nextPageToken:
           last === undefined ? '' : tokens.write([last.recordTime.getTime(), last.eventId], scope),
       };

@@ -93,6 +93,7 @@ export class WorkflowEngine {
         const state = STATES[description.status.name] ?? 'RUNNING';
         return {
           state,
+          runId: description.runId,
           startTime: description.startTime,
           endTime: description.closeTime,
           ...(state === 'RUNNING' ? {} : await ending(handle, state)),
@@ -155,6 +156,7 @@ export interface RunStart {
 }
 
 export interface EngineRun extends RunEnding {
+  readonly runId: string;
   readonly state: RunState;
   readonly startTime: Date;
   readonly endTime: Date | undefined;
@@ -190,8 +192,7 @@ function failureOf(cause: unknown): { type: string; message: string } {
 
 function isAway(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (isGrpcServiceError(cause))
-      return cause.code === status.UNAVAILABLE || cause.code === status.DEADLINE_EXCEEDED;
+    if (isGrpcServiceError(cause)) return AWAY_CODES.has(cause.code);
     if (/failed to connect/i.test(cause.message)) return true; // What a lazy connection says when nobody listens.
   }
   return false;
@@ -208,6 +209,8 @@ function engineAway(cause: unknown): Fault {
   );
 }
 
+/** Overloaded is away too: both pass, and for both the caller has to wait. */
+const AWAY_CODES = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.RESOURCE_EXHAUSTED]);
 const STATES: Readonly<Record<string, RunState>> = {
   RUNNING: 'RUNNING',
   CONTINUED_AS_NEW: 'RUNNING',

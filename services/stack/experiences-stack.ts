@@ -126,12 +126,18 @@ async function startOwn(
     script,
     environment,
     readyLine,
+    ...(STOP_GRACE_MS[file] === undefined ? {} : { stopGraceMs: STOP_GRACE_MS[file] }),
     ...(onLine === undefined ? {} : { onLine }),
   });
 }
 
 /** A server is started within it; one that must be fetched first is not waited for. */
 const ABORT_GRACE_MS = 10_000;
+/** Longer than each takes itself: a worker lets its paid calls end, because one that is cut would be paid again. */
+const STOP_GRACE_MS: Readonly<Record<string, number>> = {
+  'services/server/main.js': 25_000,
+  'workflows/main.js': 155_000,
+};
 const SIMULATOR = 'services/simulator/main.js';
 const SERVICE = 'services/server/main.js';
 const WORKER = 'workflows/main.js';

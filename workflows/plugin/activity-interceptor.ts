@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Context, Info } from '@temporalio/activity';
+import { CompleteAsyncError, type Context, type Info } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { type ExperiencesClient, ExperiencesError, type UsageRecord } from '../../services/client/index.js';
 import type { AttributionHeader } from '../../services/domain/attribution-header.js';
 import { newUuid } from '../../services/domain/new-uuid.js';
+import { OPERATION_KEY_LENGTH_MAX } from '../../services/domain/text-rules.js';
 import type { UsageOutcome } from '../../services/domain/usage.js';
 import type { Logger } from '../../services/runtime/logger.js';
 import { readAttribution } from './attribution.js';
@@ -28,15 +30,16 @@ export function meteringInterceptor(dependencies: MeteringDependencies): Activit
       async execute(input, next) {
         const attribution = readAttribution(input.headers);
         const scope = new MeteringScope();
+        const startTimeMs = Date.now();
         const stopHeartbeat = startHeartbeat(context);
         let outcome: UsageOutcome = 'SUCCEEDED';
         try {
           return await scope.run(() => next(input));
         } catch (error) {
-          outcome = error instanceof CancelledFailure ? 'CANCELLED' : 'FAILED';
+          outcome = outcomeOf(error);
           throw error;
         } finally {
-          await recordCalls(scope.calls, outcome, context.info, attribution, dependencies);
+          await recordCalls(scope.calls, { outcome, startTimeMs }, context.info, attribution, dependencies);
           stopHeartbeat();
         }
       },
@@ -65,12 +68,12 @@ function attributionOf(
 /** Never throws: an activity whose call was paid must not be run, and paid, again because of its record. */
 async function recordCalls(
   calls: readonly PaidCall[],
-  outcome: UsageOutcome,
+  attempt: { readonly outcome: UsageOutcome; readonly startTimeMs: number },
   info: Info,
   attribution: AttributionHeader | undefined,
   dependencies: MeteringDependencies,
 ): Promise<void> {
-  const deadline = Date.now() + recordTimeMs(info);
+  const deadline = Date.now() + recordTimeMs(attempt.startTimeMs, info);
   const source = sourceOf(info, dependencies.workerIdentity);
   const records = calls.map(
     (call, ordinal): UsageRecord => ({
@@ -80,7 +83,7 @@ async function recordCalls(
       model: call.model,
       requestedModel: call.requestedModel,
       units: Object.fromEntries(call.units),
-      outcome: call.outcome === 'SUCCEEDED' ? outcome : call.outcome,
+      outcome: call.outcome === 'SUCCEEDED' ? attempt.outcome : call.outcome,
       eventTime: call.startTime,
       operationKey: operationKey(info, attribution, ordinal),
       latencyMs: call.latencyMs,
@@ -101,7 +104,7 @@ async function recordUntil(
   dependencies: MeteringDependencies,
 ): Promise<void> {
   const { usage, logger } = dependencies;
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     try {
       await usage.record(record);
       return;
@@ -116,7 +119,7 @@ async function recordUntil(
         );
         return;
       }
-      const passing = error instanceof ExperiencesError && PASSING_CODES.has(error.code);
+      const passing = error instanceof ExperiencesError && mayPass(error, attempt);
       if (!passing || Date.now() + PAUSE_MS >= deadline) {
         logger.error({ err: error, record }, 'a paid call could not be recorded');
         return;
@@ -127,8 +130,8 @@ async function recordUntil(
 }
 
 /** As long as the attempt may still run: after that Temporal would start, and pay, another one. */
-function recordTimeMs(info: Info): number {
-  const attemptEnd = info.currentAttemptScheduledTimestampMs + info.startToCloseTimeoutMs;
+function recordTimeMs(startTimeMs: number, info: Info): number {
+  const attemptEnd = startTimeMs + info.startToCloseTimeoutMs;
   return Math.max(
     RECORD_TIME_MIN_MS,
     Math.min(RECORD_TIME_MAX_MS, attemptEnd - Date.now() - ATTEMPT_MARGIN_MS),
@@ -139,13 +142,15 @@ function recordTimeMs(info: Info): number {
 function operationKey(info: Info, attribution: AttributionHeader | undefined, ordinal: number): string {
   const { workflowExecution: workflow } = info;
   const runId = attribution?.originalRunId ?? workflow?.runId ?? 'standalone';
-  return [
+  const place = [
     info.workflowNamespace ?? info.namespace,
     workflow?.workflowId ?? '',
     runId,
     info.activityId,
-    ordinal,
-  ].join('/');
+  ];
+  const key = [...place, ordinal].join('/');
+  // Temporal's own ids may be longer than a key.
+  return key.length <= OPERATION_KEY_LENGTH_MAX ? key : createHash('sha256').update(key).digest('hex');
 }
 
 function sourceOf(info: Info, workerIdentity: string): NonNullable<UsageRecord['workflowSource']> {
@@ -163,6 +168,17 @@ function sourceOf(info: Info, workerIdentity: string): NonNullable<UsageRecord['
   };
 }
 
+/** A fault of the service may pass too, but one that has come several times will come again. */
+function mayPass({ code }: ExperiencesError, attempt: number): boolean {
+  return PASSING_CODES.has(code) || (code === 'INTERNAL' && attempt < INTERNAL_ATTEMPTS_MAX);
+}
+
+/** An activity that is completed from elsewhere has done its part; its calls are not wasted by it. */
+function outcomeOf(error: unknown): UsageOutcome {
+  if (error instanceof CompleteAsyncError) return 'SUCCEEDED';
+  return error instanceof CancelledFailure ? 'CANCELLED' : 'FAILED';
+}
+
 function isCertain(basis: UnitsBasis): boolean {
   return basis === 'reported' || basis === 'none';
 }
@@ -174,7 +190,8 @@ function isGone(error: unknown): boolean {
   );
 }
 
-const PASSING_CODES = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'INTERNAL']);
+const PASSING_CODES = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']);
+const INTERNAL_ATTEMPTS_MAX = 5;
 const HEARTBEAT_INTERVAL_MS = 1_000;
 const PAUSE_MS = 1_000;
 const RECORD_TIME_MIN_MS = 5_000;
