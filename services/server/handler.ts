@@ -31,7 +31,7 @@ export interface StreamContext<Response> extends CallContext {
   send(message: Response): Promise<void>;
 }
 
-/** Turns async functions into grpc-js handlers, and counts what is in flight. */
+/** Turns async functions into grpc-js handlers: one answer each, and errors by the one table. */
 export class Handlers {
   readonly #logger: Logger;
   readonly #application: Pick<CallContext, 'application' | 'strictIds'>;
