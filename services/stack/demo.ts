@@ -132,7 +132,7 @@ function comparison(
   const width = Math.max(...runs.map(({ title }) => title.length));
   const rows = runs.map(
     ({ title, total, calls }) =>
-      `  ${title.padEnd(width)}  ${String(calls).padStart(4)} calls  $${formatMoney(total)}`,
+      `  ${title.padEnd(width)}  ${String(calls).padStart(4)} ${calls === 1n ? 'call ' : 'calls'}  $${formatMoney(total)}`,
   );
   const figures = Object.entries({ minimum, median, maximum }).map(
     ([label, amount]) => `  ${label.padEnd(width)}  ${' '.repeat(10)}  $${formatMoney(amount ?? NO_MONEY)}`,

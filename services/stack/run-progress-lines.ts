@@ -40,7 +40,8 @@ export class RunProgressLines {
 
 function describe({ state, progress, totals }: ExperienceRun): string {
   const cost = `$${totals.cost.total}`;
-  if (state !== 'RUNNING') return `${state.toLowerCase()}, ${totals.eventCount} calls, ${cost}`;
+  if (state !== 'RUNNING')
+    return `${state.toLowerCase()}, ${totals.eventCount} ${totals.eventCount === 1n ? 'call' : 'calls'}, ${cost}`;
   if (progress === undefined) return 'starting';
   return `${progress.phase} ${progress.completedSteps} of ${progress.totalSteps}, ${cost}`;
 }
