@@ -21,6 +21,8 @@ export interface MongodOptions {
   readonly replicaSet?: boolean;
   /** Allows fail points; for tests only. */
   readonly testCommands?: boolean;
+  /** How long a transaction may stay open; 10 when absent. */
+  readonly transactionLifetimeSeconds?: number;
   readonly extraArguments?: readonly string[];
   readonly log?: LineLog;
 }
@@ -41,6 +43,8 @@ const OPLOG_SIZE_MB = 128;
 const TTL_MONITOR_SLEEP_SECONDS = 1;
 /** A primary waits this long for secondaries before it ends; there are none. */
 const SHUTDOWN_WAIT_MS = 100;
+/** What a killed service leaves open keeps its experiences locked for so long; mongod's default is a minute. */
+const TRANSACTION_LIFETIME_SECONDS = 10;
 const START_DEADLINE_MS = 60_000;
 const STOP_GRACE_MS = 15_000;
 const START_ATTEMPTS_MAX = 3;
@@ -116,6 +120,7 @@ function mongodArguments(options: MongodOptions, port: number, replicaSet: boole
     'diagnosticDataCollectionEnabled=false',
     `ttlMonitorSleepSecs=${TTL_MONITOR_SLEEP_SECONDS}`,
     `shutdownTimeoutMillisForSignaledShutdown=${SHUTDOWN_WAIT_MS}`,
+    `transactionLifetimeLimitSeconds=${options.transactionLifetimeSeconds ?? TRANSACTION_LIFETIME_SECONDS}`,
     ...(options.testCommands === true ? ['enableTestCommands=1'] : []),
   ];
   return [

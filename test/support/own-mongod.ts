@@ -46,12 +46,15 @@ export interface CommandFailure {
 export async function startOwnMongod(options: { readonly replicaSet?: boolean } = {}): Promise<OwnMongod> {
   const executable = await ownMongodExecutable();
   const dataFolder = await mkdtemp(join(tmpdir(), 'experiences-mongod-'));
-  const extraArguments = [
-    '--setParameter',
-    `transactionLifetimeLimitSeconds=${TRANSACTION_LIFETIME_SECONDS}`,
-  ];
   const start = (port?: number) =>
-    startMongod({ ...options, executable, dataFolder, port, testCommands: true, extraArguments });
+    startMongod({
+      ...options,
+      executable,
+      dataFolder,
+      port,
+      testCommands: true,
+      transactionLifetimeSeconds: TRANSACTION_LIFETIME_SECONDS,
+    });
   let process = await start();
   const { uri, port } = process;
   const client = new MongoClient(uri, { appName: 'test' });
