@@ -7,6 +7,7 @@ import { cacheFolder } from '../services/stack/cache-folder.js';
 import { findMongod } from '../services/stack/find-mongod.js';
 import { freePort } from '../services/stack/free-port.js';
 import { type MongodProcess, startMongod } from '../services/stack/mongod-process.js';
+import { DOCUMENT_SUMMARIZATION } from '../services/stack/reference-types.js';
 import type { RunningWorker } from '../workflows/worker.js';
 import { startTestProvider, type TestProvider } from './support/provider.js';
 import { startTestService, type TestService } from './support/service.js';
@@ -58,11 +59,7 @@ beforeAll(async () => {
     startTestProvider({ latencyMs: 300 }),
   ]);
   worker = await startTestWorker(service, provider);
-  await service.client.types.create({
-    name: 'Document_Summarization',
-    description: 'Summarises a document',
-    workflowType: 'documentSummarization',
-  });
+  await service.client.types.create(DOCUMENT_SUMMARIZATION);
 });
 afterAll(async () => {
   await worker.stop();

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ExperienceRun, UsageEvent } from '../services/client/index.js';
 import { addMoney, formatMoney, parseMoney } from '../services/domain/money.js';
+import { DOCUMENT_SUMMARIZATION } from '../services/stack/reference-types.js';
 import type { RunningWorker } from '../workflows/worker.js';
 import { startTestProvider, type TestProvider } from './support/provider.js';
 import { startTestService, type TestService } from './support/service.js';
@@ -15,11 +16,7 @@ let worker: RunningWorker;
 beforeAll(async () => {
   [service, provider] = await Promise.all([startTestService(), startTestProvider()]);
   worker = await startTestWorker(service, provider);
-  await service.client.types.create({
-    name: 'Document_Summarization',
-    description: 'Summarises a document',
-    workflowType: 'documentSummarization',
-  });
+  await service.client.types.create(DOCUMENT_SUMMARIZATION);
 });
 afterAll(async () => {
   await worker.stop();

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ExperienceRun, UsageEvent } from '../services/client/index.js';
 import { parseMoney } from '../services/domain/money.js';
 import type { NodeProcess } from '../services/stack/node-process.js';
+import { DOCUMENT_SUMMARIZATION } from '../services/stack/reference-types.js';
 import { type ServedCall, startTestProvider, type TestProvider } from './support/provider.js';
 import { startTestService, type TestService } from './support/service.js';
 import { paragraphs } from './support/texts.js';
@@ -17,11 +18,7 @@ beforeAll(async () => {
     startTestService(),
     startTestProvider({ latencyMs: CALL_LATENCY_MS, promptCache: false }),
   ]);
-  await service.client.types.create({
-    name: 'Document_Summarization',
-    description: 'Summarises a document',
-    workflowType: 'documentSummarization',
-  });
+  await service.client.types.create(DOCUMENT_SUMMARIZATION);
 });
 afterAll(async () => {
   await worker?.stop();

@@ -1,6 +1,6 @@
 /** Rules for texts that callers give: each answers what is wrong, or undefined. */
 
-export const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
 const TYPE_NAME = /^[A-Za-z0-9._-]+$/;
 const TAG = /^[A-Za-z0-9_-]+$/;

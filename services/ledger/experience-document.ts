@@ -21,7 +21,7 @@ export function fromExperienceDocument(document: ExperienceDocument): Experience
   };
 }
 
-export function fromTotalsFields(fields: TotalsFields): ExperienceTotals {
+function fromTotalsFields(fields: TotalsFields): ExperienceTotals {
   const input = fromDecimal(fields.ci);
   const output = fromDecimal(fields.co);
   return {
@@ -46,7 +46,7 @@ export function noTotals(): TotalsFields {
   return { n: 0n, ci: zero, co: zero, us: zero, ws: zero, up: 0n, un: {} };
 }
 
-export function fromRunDocument(run: RunDocument): StartedRun {
+function fromRunDocument(run: RunDocument): StartedRun {
   return {
     workflowType: run.wf,
     workflowId: run.id,

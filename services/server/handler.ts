@@ -96,7 +96,7 @@ export class Handlers {
   }
 }
 
-export function shuttingDown(): Fault {
+function shuttingDown(): Fault {
   return new Fault('SHUTTING_DOWN', 'This process is stopping; another one, or it again, will answer.', {
     retryAfterMs: 1_000,
   });
