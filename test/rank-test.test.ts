@@ -90,6 +90,7 @@ describe('the rank test says nothing', () => {
       method: 'NONE',
       superiority: 1,
       p: undefined,
+      verdict: 'TOO_FEW',
     });
   });
 
@@ -97,6 +98,15 @@ describe('the rank test says nothing', () => {
     expect(rankTest(histogram([]), histogram([1]))).toBeUndefined();
     expect(rankTest(histogram([1]), new Map([[1, 0n]]))).toBeUndefined();
   });
+});
+
+test.each<[first: number[], second: number[], verdict: string]>([
+  [range(1, 4), range(5, 8), 'SECOND_DEARER'],
+  [range(5, 8), range(1, 4), 'SECOND_CHEAPER'],
+  [range(1, 4), range(2, 5), 'WITHIN_CHANCE'],
+  [Array(30).fill(1), Array(30).fill(1), 'WITHIN_CHANCE'],
+])('the verdict of %j and %j is %s', (first, second, verdict) => {
+  expect(rankTest(histogram(first), histogram(second))?.verdict).toBe(verdict);
 });
 
 describe('the rank test, whatever the samples,', () => {

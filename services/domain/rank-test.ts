@@ -15,7 +15,11 @@ export interface RankTest {
   readonly z: number | undefined;
   /** undefined: the samples are too small for one. */
   readonly p: number | undefined;
+  readonly verdict: RankTestVerdict;
 }
+
+/** What follows from p; SECOND_DEARER and SECOND_CHEAPER are beyond chance. */
+export type RankTestVerdict = 'TOO_FEW' | 'WITHIN_CHANCE' | 'SECOND_DEARER' | 'SECOND_CHEAPER';
 
 /**
  * EXACT: the share of all ways to divide the same totals among the samples that are at least as far from even.
@@ -35,16 +39,33 @@ export function rankTest(first: CostHistogram, second: CostHistogram): RankTest 
   // Twice the sum of the second sample's ranks: a rank shared by ties may be half a number.
   const twiceRanks = groups.reduce((sum, group) => sum + group.twiceRank * group.second, 0n);
   const twiceU = twiceRanks - n2 * (n2 + 1n);
-  const found = { u: Number(twiceU) / 2, superiority: Number(twiceU) / Number(2n * n1 * n2) };
-  if (tellsNothing(n1, n2)) return { ...found, method: 'NONE', z: undefined, p: undefined };
-  if (n1 + n2 <= EXACT_SIZE_MAX) {
-    return { ...found, method: 'EXACT', z: undefined, p: exactP(groups, Number(n2), Number(twiceRanks)) };
+  const superiority = Number(twiceU) / Number(2n * n1 * n2);
+  const { method, z, p } = testOf(groups, n1, n2, twiceU);
+  return { method, u: Number(twiceU) / 2, superiority, z, p, verdict: verdictOf(p, superiority) };
+}
+
+function testOf(
+  groups: readonly TiedGroup[],
+  n1: bigint,
+  n2: bigint,
+  twiceU: bigint,
+): Pick<RankTest, 'method' | 'z' | 'p'> {
+  if (!tellsNothing(n1, n2)) {
+    if (n1 + n2 <= EXACT_SIZE_MAX) {
+      return { method: 'EXACT', z: undefined, p: exactP(groups, Number(n1), Number(n2), Number(twiceU)) };
+    }
+    if (n1 >= APPROXIMATE_SIZE_MIN && n2 >= APPROXIMATE_SIZE_MIN) {
+      const z = normalZ(groups, n1, n2, twiceU);
+      return { method: 'NORMAL', z, p: normalTail(z) };
+    }
   }
-  if (n1 < APPROXIMATE_SIZE_MIN || n2 < APPROXIMATE_SIZE_MIN) {
-    return { ...found, method: 'NONE', z: undefined, p: undefined };
-  }
-  const z = normalZ(groups, n1, n2, twiceU);
-  return { ...found, method: 'NORMAL', z, p: normalTail(z) };
+  return { method: 'NONE', z: undefined, p: undefined };
+}
+
+function verdictOf(p: number | undefined, superiority: number): RankTestVerdict {
+  if (p === undefined) return 'TOO_FEW';
+  if (p >= RANK_TEST_ALPHA) return 'WITHIN_CHANCE';
+  return superiority > 0.5 ? 'SECOND_DEARER' : 'SECOND_CHEAPER';
 }
 
 /** Totals in one bucket, and the mean of the ranks that they share. */
@@ -78,26 +99,27 @@ function tellsNothing(n1: bigint, n2: bigint): boolean {
 }
 
 /** Counts all ways to choose the second sample from the pooled totals by the sum of their doubled ranks. */
-function exactP(groups: readonly TiedGroup[], size: number, twiceRanks: number): number {
+function exactP(groups: readonly TiedGroup[], n1: number, n2: number, twiceU: number): number {
   const ranks = groups.flatMap((group) =>
     Array.from({ length: Number(group.first + group.second) }, () => Number(group.twiceRank)),
   );
   // ways.get(k)?.get(s): how many choices of k totals have the sum s. Numbers hold them: 40 over 20 is below 2^53.
-  const ways = Array.from({ length: size + 1 }, () => new Map<number, number>());
+  const ways = Array.from({ length: n2 + 1 }, () => new Map<number, number>());
   ways[0]?.set(0, 1);
   for (const rank of ranks) {
-    for (let chosen = size; chosen > 0; chosen -= 1) {
+    for (let chosen = n2; chosen > 0; chosen -= 1) {
       for (const [sum, count] of ways[chosen - 1] ?? []) {
         const sums = ways[chosen];
         sums?.set(sum + rank, (sums.get(sum + rank) ?? 0) + count);
       }
     }
   }
-  const even = size * (ranks.length + 1);
-  const apart = Math.abs(twiceRanks - even);
+  // The sum where neither sample is the dearer one, and how far it really is from that.
+  const even = n2 * (n1 + n2 + 1);
+  const apart = Math.abs(twiceU - n1 * n2);
   let all = 0;
   let asFar = 0;
-  for (const [sum, count] of ways[size] ?? []) {
+  for (const [sum, count] of ways[n2] ?? []) {
     all += count;
     if (Math.abs(sum - even) >= apart) asFar += count;
   }

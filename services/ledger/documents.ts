@@ -239,3 +239,47 @@ export interface SchemaDocument {
   /** Lease: by whom. */
   owner?: string;
 }
+
+export interface RollupKey {
+  /** Application. */
+  a: string;
+  /** Hour or day. */
+  g: 'h' | 'd';
+  /** Type; empty: none. */
+  t: string;
+  /** Version; 0: none. */
+  v: number;
+  /** Start, in UTC. */
+  h: Date;
+  /** Provider. */
+  p: string;
+  /** Model. */
+  m: string;
+  /** Lane. */
+  l: number;
+}
+
+export interface RollupDocument {
+  _id: RollupKey;
+  n: bigint;
+  ci: Decimal128;
+  co: Decimal128;
+  us: Decimal128;
+  ws: Decimal128;
+  up: bigint;
+  un: Record<string, { i: bigint; o: bigint }>;
+}
+
+export interface HistogramKey {
+  a: string;
+  t: string;
+  v: number;
+  l: number;
+}
+
+export interface HistogramDocument {
+  _id: HistogramKey;
+  n: bigint;
+  s: Decimal128;
+  b: Record<string, bigint>;
+}

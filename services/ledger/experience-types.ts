@@ -7,7 +7,7 @@ import {
 } from '../domain/experience-type.js';
 import { Fault } from '../domain/fault.js';
 import type { TypeDocument } from './documents.js';
-import { typeNotFound } from './plan.js';
+import { typeNotFound, versionOf } from './plan.js';
 import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
@@ -72,6 +72,17 @@ export class ExperienceTypes {
     const document = await this.#read(application, name, deadline);
     if (document === undefined || (document.d !== undefined && !showDeleted)) throw typeNotFound(name);
     return fromTypeDocument(document);
+  }
+
+  /** The version of a type that is asked for; undefined asks for the current one. */
+  async version(
+    application: string,
+    name: string,
+    wanted: number | undefined,
+    showDeleted: boolean,
+    deadline: number,
+  ): Promise<number> {
+    return versionOf(await this.get(application, name, showDeleted, deadline), wanted);
   }
 
   /** In the order of names, from the one after `after`. */

@@ -318,7 +318,7 @@ function repeated(entry: EventEntry, known: StoredEvent): Outcome {
   return { kind: 'event', event: known.event, duplicate: true };
 }
 
-function versionOf(type: ExperienceType, wanted: number | undefined): number {
+export function versionOf(type: ExperienceType, wanted: number | undefined): number {
   if (wanted === undefined) return type.currentVersion;
   if (hasVersion(type, wanted)) return wanted;
   throw new Fault(

@@ -4,7 +4,9 @@ import type {
   ApplicationDocument,
   EventDocument,
   ExperienceDocument,
+  HistogramDocument,
   PriceDocument,
+  RollupDocument,
   SchemaDocument,
   TypeDocument,
 } from './documents.js';
@@ -18,6 +20,8 @@ export class Store {
   readonly experiences: Collection<ExperienceDocument>;
   readonly events: Collection<EventDocument>;
   readonly prices: Collection<PriceDocument>;
+  readonly rollups: Collection<RollupDocument>;
+  readonly histograms: Collection<HistogramDocument>;
   readonly schema: Collection<SchemaDocument>;
 
   constructor(uri: string, databaseName: string) {
@@ -42,6 +46,8 @@ export class Store {
     this.experiences = this.db.collection('experiences');
     this.events = this.db.collection('events');
     this.prices = this.db.collection('prices');
+    this.rollups = this.db.collection('rollups');
+    this.histograms = this.db.collection('histograms');
     this.schema = this.db.collection('schema');
   }
 
