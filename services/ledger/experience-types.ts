@@ -7,7 +7,7 @@ import {
 } from '../domain/experience-type.js';
 import { Fault } from '../domain/fault.js';
 import type { TypeDocument } from './documents.js';
-import { typeNotFound } from './plan.js';
+import { typeNotFound } from './not-found.js';
 import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';

@@ -4,7 +4,11 @@ import type {
   ApplicationDocument,
   EventDocument,
   ExperienceDocument,
+  GuardDocument,
+  HistogramDocument,
   PriceDocument,
+  RepricingDocument,
+  RollupDocument,
   SchemaDocument,
   TypeDocument,
 } from './documents.js';
@@ -18,6 +22,10 @@ export class Store {
   readonly experiences: Collection<ExperienceDocument>;
   readonly events: Collection<EventDocument>;
   readonly prices: Collection<PriceDocument>;
+  readonly rollups: Collection<RollupDocument>;
+  readonly histograms: Collection<HistogramDocument>;
+  readonly guards: Collection<GuardDocument>;
+  readonly repricings: Collection<RepricingDocument>;
   readonly schema: Collection<SchemaDocument>;
 
   constructor(uri: string, databaseName: string) {
@@ -42,6 +50,10 @@ export class Store {
     this.experiences = this.db.collection('experiences');
     this.events = this.db.collection('events');
     this.prices = this.db.collection('prices');
+    this.rollups = this.db.collection('rollups');
+    this.histograms = this.db.collection('histograms');
+    this.guards = this.db.collection('guards');
+    this.repricings = this.db.collection('repricings');
     this.schema = this.db.collection('schema');
   }
 
