@@ -185,12 +185,23 @@ describe('the entries before an entry count as done:', () => {
     expect(await totalsOf(experienceId)).toEqual(['4 events', '0.00045 useful', '0.00135 wasted']);
   });
 
-  test('a success elsewhere makes the earlier one of its operation wasted where that was recorded', async () => {
+  test('an operation is one of its experience: the same key in another, or in none, is another one', async () => {
     const [first, second, operationKey] = [newUuid(), newUuid(), randomUUID()];
     await write([eventEntry({ experienceId: first, operationKey })]);
-    await write([eventEntry({ experienceId: second, operationKey })]);
-    expect(await totalsOf(first)).toEqual(['1 event', '0 useful', '0.00045 wasted']);
+    await write([eventEntry({ experienceId: second, operationKey }), eventEntry({ operationKey })]);
+    expect(await totalsOf(first)).toEqual(['1 event', '0.00045 useful', '0 wasted']);
     expect(await totalsOf(second)).toEqual(['1 event', '0.00045 useful', '0 wasted']);
+  });
+
+  test('of unattributed successes of one operation the last is useful', async () => {
+    const operationKey = randomUUID();
+    const [first, second] = [eventEntry({ operationKey }), eventEntry({ operationKey })];
+    await write([first]);
+    await write([second]);
+    expect(brief(await write([first, second]))).toEqual([
+      'duplicate wasted 0.00045',
+      'duplicate useful 0.00045',
+    ]);
   });
 
   test('an experience that the batch makes without a type takes the one named next, with its events', async () => {
@@ -312,6 +323,7 @@ async function deletedExperience(): Promise<string> {
 function brief(outcomes: readonly Outcome[]): readonly string[] {
   return outcomes.map((outcome) => {
     if (outcome.kind === 'refused') return outcome.fault.reason;
+    if (outcome.kind === 'repricing') return 'repriced';
     if (outcome.kind === 'experience') return outcome.alreadyExisted ? 'existed' : 'created';
     const { event, duplicate } = outcome;
     const worth = event.useful ? 'useful' : 'wasted';

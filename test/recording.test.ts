@@ -368,15 +368,23 @@ describe('of the events of one operation', () => {
     expect(await totalsOf(experienceId)).toMatchObject({ usefulCost: '0.0009', wastedCost: '0.00045' });
   });
 
-  test('a success moves the earlier one to wasted in whichever experience that is', async () => {
+  test('an operation belongs to its experience, or to what has none', async () => {
     const operationKey = randomUUID();
     const [first, second] = [randomUUID(), randomUUID()];
+    const unattributed = await record({ operationKey });
     await record({ operationKey, experienceId: first });
     await record({ operationKey, experienceId: second });
-    expect(await totalsOf(first)).toMatchObject({ usefulCost: '0', wastedCost: '0.00045' });
+    expect(await totalsOf(first)).toMatchObject({ usefulCost: '0.00045', wastedCost: '0' });
     expect(await totalsOf(second)).toMatchObject({ usefulCost: '0.00045', wastedCost: '0' });
-    await record({ operationKey });
-    expect(await totalsOf(second)).toMatchObject({ usefulCost: '0', wastedCost: '0.00045' });
+    expect(unattributed.event.useful).toBe(true);
+  });
+
+  test('of unattributed ones one alone is useful too', async () => {
+    const operationKey = randomUUID();
+    const eventIds = Array.from({ length: 10 }, () => randomUUID());
+    await Promise.all(eventIds.map((eventId) => record({ operationKey, eventId })));
+    const again = await Promise.all(eventIds.map((eventId) => record({ operationKey, eventId })));
+    expect(again.filter(({ event }) => event.useful)).toHaveLength(1);
   });
 
   test('one alone is useful when many succeed at once', async () => {

@@ -173,7 +173,7 @@ describe('a database of a newer release', () => {
     const before = await schema.find().sort({ _id: 1 }).toArray();
     for (const prices of [catalogue, catalogue.slice(0, 20)]) {
       await expect(openLedger({ uri, databaseName, catalogue: prices })).rejects.toThrow(
-        'The database has schema version 999 of a newer release; this one knows 1.',
+        'The database has schema version 999 of a newer release; this one knows 2.',
       );
     }
     expect(await schema.find().sort({ _id: 1 }).toArray()).toEqual(before);
@@ -195,22 +195,29 @@ describe('the catalogue', () => {
   });
 });
 
-/** As the migration of version 1 leaves it. */
+/** As the migration of version 2 leaves it. */
 async function expectSchema(db: Db): Promise<void> {
   expect(await indexesOf(db)).toEqual({
     applications: ['_id_'],
-    events: ['_id_', 'by_experience', 'useful_by_operation'],
+    events: ['_id_', 'by_event_time', 'by_experience', 'by_useful_operation', 'unpriced_by_event_time'],
     experience_types: ['_id_'],
-    experiences: ['_id_', 'by_time', 'by_type', 'by_type_version'],
+    experiences: ['_id_', 'by_cost', 'by_time', 'by_type', 'by_type_version'],
+    guards: ['_id_'],
+    histograms: ['_id_'],
     prices: ['_id_', 'by_model'],
     probe: ['_id_'],
+    repricings: ['_id_'],
+    rollups: ['_id_', 'by_time', 'by_type'],
     schema: ['_id_'],
   });
   expect(await pricesAndRevision(db)).toEqual([catalogue.length, 1]);
-  expect(await db.collection<SchemaRow>('applications').find().toArray()).toEqual([{ _id: 'default', r: 1 }]);
+  expect(await db.collection<SchemaRow>('applications').find().sort({ _id: 1 }).toArray()).toEqual([
+    { _id: '', r: 1 },
+    { _id: 'default', r: 1 },
+  ]);
   const rows = await db.collection<SchemaRow>('schema').find().sort({ _id: 1 }).toArray();
   expect(rows.map(({ _id }) => _id)).toEqual(['catalogue', 'page-token-key', 'version']);
-  expect(rows.at(-1)).toEqual({ _id: 'version', v: 1 });
+  expect(rows.at(-1)).toEqual({ _id: 'version', v: 2 });
 }
 
 async function indexesOf(db: Db): Promise<Record<string, readonly string[]>> {
@@ -223,8 +230,8 @@ async function indexesOf(db: Db): Promise<Record<string, readonly string[]>> {
 }
 
 async function pricesAndRevision(db: Db): Promise<readonly [prices: number, revision: number | undefined]> {
-  const row = await db.collection<SchemaRow>('schema').findOne({ _id: 'catalogue' });
-  return [await db.collection('prices').countDocuments(), row?.v];
+  const row = await db.collection<SchemaRow>('applications').findOne({ _id: '' });
+  return [await db.collection('prices').countDocuments(), row?.r];
 }
 
 interface SchemaRow {

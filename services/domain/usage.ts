@@ -92,6 +92,15 @@ export type RecordWarning =
   | 'EXPERIENCE_ID_REPLACED'
   | 'UNITS_UNPRICED';
 
+/** The step that priced what an event was recorded without a price for. */
+export interface Repricing {
+  readonly id: Uuid;
+  readonly priceId: Uuid;
+  readonly time: Date;
+  /** What it added to the event's cost. */
+  readonly cost: Cost;
+}
+
 /** A recorded paid call. */
 export interface UsageEvent extends UsageFacts {
   readonly eventId: string;
@@ -105,8 +114,11 @@ export interface UsageEvent extends UsageFacts {
   readonly eventTime: Date;
   readonly recordTime: Date;
   readonly cost: Cost;
+  /** The first price that it got. */
   readonly priceId: Uuid | undefined;
   readonly unpriced: readonly UnpricedUnits[];
+  /** Oldest first. */
+  readonly repricings: readonly Repricing[];
   readonly useful: boolean;
   readonly experienceCreated: boolean;
   readonly experienceIdReplaced: boolean;

@@ -1,25 +1,38 @@
 import { ADOPTED_EVENTS_MAX } from '../domain/experience.js';
+import { BookDeltas } from './book-deltas.js';
+import { fromEventDocument } from './event-document.js';
+import { fromExperienceDocument } from './experience-document.js';
 import type { Adoption } from './plan.js';
 import { type Store, toBinary } from './store.js';
 import { inTransaction } from './transaction.js';
 
 /**
- * An untyped experience takes a type: its events take it with it, in one transaction. It does nothing when another call
- * came first, or when there are more events than may be moved; the caller plans again and sees what is there.
+ * An untyped experience takes a type: its events take it with it, its totals' place in the rollups and its entry in the
+ * histogram move, in one transaction. It does nothing when another call came first, or when there are more events than
+ * may be moved; the caller plans again and sees what is there.
  */
-export async function adoptType(store: Store, adoption: Adoption, deadline: number): Promise<void> {
-  const key = { a: adoption.application, x: toBinary(adoption.experienceId) };
-  await inTransaction(store, deadline, async (options) => {
-    const { modifiedCount } = await store.experiences.updateOne(
+export async function adoptType(
+  store: Store,
+  adoption: Adoption,
+  options: { readonly lane: number; readonly deadline: number },
+): Promise<void> {
+  const { application, type, version } = adoption;
+  const key = { a: application, x: toBinary(adoption.experienceId) };
+  await inTransaction(store, options.deadline, async (transaction) => {
+    const taken = { $set: { t: type, v: version } };
+    const document = await store.experiences.findOneAndUpdate(
       { _id: key, t: '', n: { $lte: BigInt(ADOPTED_EVENTS_MAX) } },
-      { $set: { t: adoption.type, v: adoption.version } },
-      options,
+      taken,
+      { ...transaction, returnDocument: 'before' },
     );
-    if (modifiedCount === 0) return;
-    await store.events.updateMany(
-      { '_id.a': adoption.application, x: key.x },
-      { $set: { t: adoption.type, v: adoption.version } },
-      options,
-    );
+    if (document === null) return;
+    const events = await store.events.find({ '_id.a': application, x: key.x }, transaction).toArray();
+    await store.events.updateMany({ '_id.a': application, x: key.x }, taken, transaction);
+    const experience = fromExperienceDocument(document);
+    const deltas = BookDeltas.ofAdoption(application, experience, { ...experience, type, version });
+    for (const event of events.map(fromEventDocument)) {
+      deltas.changeEvent(application, event, { ...event, experienceType: type, experienceVersion: version });
+    }
+    await deltas.apply(store, options.lane, transaction);
   });
 }

@@ -27,6 +27,7 @@ export interface Revisions {
 export class ApplicationStates {
   readonly #store: Store;
   readonly #states = new Map<string, ApplicationState>();
+  readonly #loading = new Map<string, Promise<ApplicationState>>();
   #catalogue: CatalogueAtRevision | undefined;
 
   constructor(store: Store) {
@@ -41,21 +42,39 @@ export class ApplicationStates {
   /** The state at the revisions in force, which costs one small read when nothing has changed. */
   async current(application: string, deadline: number): Promise<ApplicationState> {
     const state = this.#states.get(application);
-    if (
-      state !== undefined &&
-      sameRevisions(
-        state.revisions,
-        await readRevisions(this.#store, application, { maxTimeMS: timeLeftMs(deadline) }),
-      )
-    )
-      return state;
+    if (state !== undefined) {
+      const options = { maxTimeMS: timeLeftMs(deadline) };
+      const revisions = await readRevisions(this.#store, new Set([application]), options);
+      if (sameRevisions(state.revisions, revisions.of(application))) return state;
+    }
     return this.fresh(application, deadline);
   }
 
-  /** Loads the state anew. */
+  /**
+   * Loads the state anew. Those who ask while a load is under way that began after they found theirs stale would get the
+   * same; one that began before may be stale itself, so each waits for that one and then shares the next.
+   */
   async fresh(application: string, deadline: number): Promise<ApplicationState> {
+    const known = this.#states.get(application);
+    const loading = this.#loading.get(application);
+    if (loading !== undefined) {
+      const loaded = await loading.catch(() => undefined); // Whoever began it hears why.
+      if (loaded !== undefined && loaded !== known) return loaded;
+    }
+    const load = this.#load(application, deadline);
+    this.#loading.set(application, load);
+    try {
+      return await load;
+    } finally {
+      if (this.#loading.get(application) === load) this.#loading.delete(application);
+    }
+  }
+
+  async #load(application: string, deadline: number): Promise<ApplicationState> {
     const state = await inTransaction(this.#store, deadline, async (transaction) => {
-      const revisions = await readRevisions(this.#store, application, transaction);
+      const revisions = (await readRevisions(this.#store, new Set([application]), transaction)).of(
+        application,
+      );
       const types = await this.#store.types.find({ _id: typeKeysOf(application) }, transaction).toArray();
       const own = await this.#store.prices.find({ '_id.a': application }, transaction).toArray();
       const catalogue = await this.#catalogueAt(revisions.catalogue, transaction);
@@ -65,7 +84,9 @@ export class ApplicationStates {
         prices: new PriceBook(own.map(fromPriceDocument), catalogue.index),
       };
     });
-    this.#states.set(application, state);
+    const known = this.#states.get(application);
+    if (known === undefined || !isNewer(known.revisions, state.revisions))
+      this.#states.set(application, state);
     return state;
   }
 
@@ -84,17 +105,26 @@ interface CatalogueAtRevision {
   readonly index: CatalogueIndex;
 }
 
-/** Both revision documents; 0 where there is none. */
+/** The revisions of applications, in one read; 0 where there is no document. */
 export async function readRevisions(
   store: Store,
-  application: string,
-  options: Parameters<Store['schema']['findOne']>[1],
-): Promise<Revisions> {
-  const own = await store.applications.findOne({ _id: application }, options);
-  const catalogue = await store.schema.findOne({ _id: 'catalogue' }, options);
-  return { application: own?.r ?? 0, catalogue: catalogue?.v ?? 0 };
+  applications: ReadonlySet<string>,
+  options: Parameters<Store['applications']['find']>[1],
+): Promise<{ of(application: string): Revisions }> {
+  const keys = [CATALOGUE, ...applications];
+  const documents = await store.applications.find({ _id: { $in: keys } }, options).toArray();
+  const revisionOf = (id: string) => documents.find(({ _id }) => _id === id)?.r ?? 0;
+  const catalogue = revisionOf(CATALOGUE);
+  return { of: (application) => ({ application: revisionOf(application), catalogue }) };
 }
 
 export function sameRevisions(a: Revisions, b: Revisions): boolean {
   return a.application === b.application && a.catalogue === b.catalogue;
 }
+
+function isNewer(a: Revisions, b: Revisions): boolean {
+  return a.application > b.application || a.catalogue > b.catalogue;
+}
+
+/** Whose revision is the catalogue's. */
+export const CATALOGUE = '';

@@ -6,10 +6,10 @@ import type { Binary, Decimal128 } from 'mongodb';
  * is ever a field name: labels are lists of key and value; unit kinds follow a fixed pattern.
  */
 
-/** `_id` is the application's id. */
+/** `_id` is the application's id; empty: the catalogue's. */
 export interface ApplicationDocument {
   _id: string;
-  /** Revision: raised by every write to the application's types, versions and prices. */
+  /** Revision: raised by every write to the application's types, versions and prices, or to the catalogue's. */
   r: number;
 }
 
@@ -52,7 +52,7 @@ export interface ExperienceKey {
   x: Binary;
 }
 
-export interface ExperienceDocument extends TotalsFields {
+export interface ExperienceDocument extends SumsFields {
   _id: ExperienceKey;
   /** Type; empty: none yet. */
   t: string;
@@ -68,10 +68,16 @@ export interface ExperienceDocument extends TotalsFields {
   lb?: Label[];
   /** Run. */
   run?: RunDocument;
+  /** Cost in total, for the order of the dearest; absent: no event yet. */
+  ct?: Decimal128;
+  /** First event time. */
+  f?: Date;
+  /** Last event time. */
+  l?: Date;
 }
 
-/** The totals inside an experience. */
-export interface TotalsFields {
+/** What a number of events add up to. */
+export interface SumsFields {
   /** Events. */
   n: bigint;
   /** Cost of input. */
@@ -86,10 +92,54 @@ export interface TotalsFields {
   up: bigint;
   /** Units by kind. */
   un: Record<string, { i: bigint; o: bigint }>;
-  /** First event time. */
-  f?: Date;
-  /** Last event time. */
-  l?: Date;
+}
+
+/** Times are starts of hours or days, UTC. */
+export interface RollupKey {
+  a: string;
+  /** Hour or day. */
+  g: 'h' | 'd';
+  /** Type; empty: none. */
+  t: string;
+  /** Version; 0: none. */
+  v: number;
+  h: Date;
+  /** Provider. */
+  p: string;
+  /** Model. */
+  m: string;
+  /** Lane. */
+  l: number;
+}
+
+/** The events of one hour or day, type, version, provider and model. Only the sum over lanes means anything. */
+export interface RollupDocument extends SumsFields {
+  _id: RollupKey;
+}
+
+export interface HistogramKey {
+  a: string;
+  t: string;
+  v: number;
+  /** Lane. */
+  l: number;
+}
+
+/** The totals of the experiences of a type and version that have events. Only the sum over lanes means anything. */
+export interface HistogramDocument {
+  _id: HistogramKey;
+  /** Experiences. */
+  n: bigint;
+  /** Sum of their totals. */
+  s: Decimal128;
+  /** Experiences by bucket of their total. */
+  b: Record<string, bigint>;
+}
+
+/** Written by every recording of an unattributed operation, so that two of the same one meet. */
+export interface GuardDocument {
+  _id: { a: string /** Slot. */; s: number };
+  n: bigint;
 }
 
 export interface RunDocument {
@@ -142,8 +192,12 @@ export interface EventDocument {
   pr?: Binary;
   /** Units without a price, and why. */
   up?: { k: string; i: bigint; o: bigint; w: string }[];
-  /** Useful. Only ever true or absent: the index on operations holds the useful ones. */
+  /** Repricings: id, price, time, and what they added to the cost. */
+  hp?: { i: Binary; p: Binary; r: Date; ci: Decimal128; co: Decimal128 }[];
+  /** Useful. Only ever true or absent. */
   us?: true;
+  /** Hash of experience and operation key: only in the useful event of an operation. */
+  uo?: Binary;
   /** Operation key. */
   op?: string;
   /** Step. */
@@ -225,10 +279,10 @@ export interface RateFields {
   h?: string;
 }
 
-/** `_id`: `version`, `lease`, `catalogue`, `page-token-key`, `probe`. */
+/** `_id`: `version`, `lease`, `catalogue`, `page-token-key`, `repair`, and `lane-` with a number. */
 export interface SchemaDocument {
   _id: string;
-  /** Version, or revision of the catalogue. */
+  /** Version. */
   v?: number;
   /** Hash of the catalogue that was last seeded. */
   h?: string;
@@ -240,46 +294,16 @@ export interface SchemaDocument {
   owner?: string;
 }
 
-export interface RollupKey {
-  /** Application. */
-  a: string;
-  /** Hour or day. */
-  g: 'h' | 'd';
-  /** Type; empty: none. */
-  t: string;
-  /** Version; 0: none. */
-  v: number;
-  /** Start, in UTC. */
-  h: Date;
-  /** Provider. */
-  p: string;
-  /** Model. */
-  m: string;
-  /** Lane. */
-  l: number;
-}
-
-export interface RollupDocument {
-  _id: RollupKey;
+/** One repricing of an application. */
+export interface RepricingDocument {
+  _id: { a: string /** Repricing id. */; i: Binary };
+  /** Hash of what it was asked for: a repeat must be the same. */
+  h: string;
+  /** Created. */
+  c: Date;
+  /** Events that it priced. */
   n: bigint;
+  /** What they cost by it. */
   ci: Decimal128;
   co: Decimal128;
-  us: Decimal128;
-  ws: Decimal128;
-  up: bigint;
-  un: Record<string, { i: bigint; o: bigint }>;
-}
-
-export interface HistogramKey {
-  a: string;
-  t: string;
-  v: number;
-  l: number;
-}
-
-export interface HistogramDocument {
-  _id: HistogramKey;
-  n: bigint;
-  s: Decimal128;
-  b: Record<string, bigint>;
 }

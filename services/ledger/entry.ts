@@ -4,7 +4,7 @@ import type { Properties, UsageEvent, UsageRecord } from '../domain/usage.js';
 import type { Uuid } from '../domain/uuid.js';
 
 /** What the writer takes: a closed union. Each entry is checked before it comes here; one bad entry sinks only itself. */
-export type Entry = EventEntry | ExperienceEntry;
+export type Entry = EventEntry | ExperienceEntry | RepricingEntry;
 
 /** A paid call to record. */
 export interface EventEntry {
@@ -33,8 +33,19 @@ export interface ExperienceEntry {
   readonly spareExperienceId: Uuid;
 }
 
+/** A recorded event of which some units may have a price by now. */
+export interface RepricingEntry {
+  readonly kind: 'repricing';
+  readonly application: string;
+  readonly eventId: string;
+  /** The event's experience when it was looked up. */
+  readonly experienceId: Uuid | undefined;
+  readonly repricingId: Uuid;
+  readonly time: Date;
+}
+
 /** What became of an entry. */
-export type Outcome = EventOutcome | ExperienceOutcome | RefusedOutcome;
+export type Outcome = EventOutcome | ExperienceOutcome | RepricingOutcome | RefusedOutcome;
 
 export interface EventOutcome {
   readonly kind: 'event';
@@ -47,6 +58,12 @@ export interface ExperienceOutcome {
   readonly experience: Experience;
   readonly alreadyExisted: boolean;
   readonly idReplaced: boolean;
+}
+
+export interface RepricingOutcome {
+  readonly kind: 'repricing';
+  /** Whether all its units have a price now. */
+  readonly priced: boolean;
 }
 
 export interface RefusedOutcome {

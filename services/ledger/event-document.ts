@@ -1,4 +1,4 @@
-import { Binary } from 'mongodb';
+import { Binary, type UpdateFilter } from 'mongodb';
 import { addMoney } from '../domain/money.js';
 import { unitKind } from '../domain/units.js';
 import type {
@@ -12,6 +12,7 @@ import { isCanonicalUuid } from '../domain/uuid.js';
 import type { EventDocument, EventKey, WorkflowSourceFields } from './documents.js';
 import { fromLabels, toLabels } from './labels.js';
 import { fromDecimal, toDecimal } from './money-decimal.js';
+import { isUsefulOfOperation, operationHash } from './operation-hash.js';
 import { fromBinary, toBinary } from './store.js';
 
 /** A canonical UUID is kept as 16 bytes; any other id as the text it is. */
@@ -39,20 +40,14 @@ export function toEventDocument(
     ci: toDecimal(event.cost.input),
     co: toDecimal(event.cost.output),
     ...(event.useful ? { us: true as const } : {}),
+    ...(isUsefulOfOperation(event) ? { uo: operationHash(event) } : {}),
     ...(event.experienceCreated ? { cr: true as const } : {}),
     ...(event.experienceIdReplaced ? { rp: true as const } : {}),
     ...present({
       rm: event.requestedModel,
       pr: event.priceId === undefined ? undefined : toBinary(event.priceId),
-      up:
-        event.unpriced.length === 0
-          ? undefined
-          : event.unpriced.map(({ kind, input, output, reason }) => ({
-              k: kind,
-              i: input,
-              o: output,
-              w: reason,
-            })),
+      up: toUnpricedFields(event.unpriced),
+      hp: toRepricingFields(event.repricings),
       op: event.operationKey,
       st: event.step,
       lt: event.latencyMs,
@@ -68,6 +63,28 @@ export function toEventDocument(
     }),
   };
 }
+
+/** The change of a recorded event to another state: everything that may ever change. */
+export function toEventUpdate(event: UsageEvent): UpdateFilter<EventDocument> {
+  const fields = {
+    t: event.experienceType,
+    v: event.experienceVersion,
+    ci: toDecimal(event.cost.input),
+    co: toDecimal(event.cost.output),
+    ...present({
+      us: event.useful ? (true as const) : undefined,
+      uo: isUsefulOfOperation(event) ? operationHash(event) : undefined,
+      pr: event.priceId === undefined ? undefined : toBinary(event.priceId),
+      up: toUnpricedFields(event.unpriced),
+      hp: toRepricingFields(event.repricings),
+      wa: event.warnings.length === 0 ? undefined : [...event.warnings],
+    }),
+  };
+  const gone = MAY_GO.filter((field) => !(field in fields)).map((field) => [field, ''] as const);
+  return { $set: fields, ...(gone.length === 0 ? {} : { $unset: Object.fromEntries(gone) }) };
+}
+
+const MAY_GO = ['us', 'uo', 'pr', 'up', 'hp', 'wa'] as const;
 
 export function fromEventDocument(document: EventDocument): UsageEvent {
   const input = fromDecimal(document.ci);
@@ -103,11 +120,36 @@ export function fromEventDocument(document: EventDocument): UsageEvent {
       output: BigInt(o),
       reason: w as UnpricedReason, // Written by toEventDocument only.
     })),
+    repricings: (document.hp ?? []).map(({ i, p, r, ci, co }) => {
+      const cost = { input: fromDecimal(ci), output: fromDecimal(co) };
+      return {
+        id: fromBinary(i),
+        priceId: fromBinary(p),
+        time: r,
+        cost: { ...cost, total: addMoney(cost.input, cost.output) },
+      };
+    }),
     useful: document.us === true,
     experienceCreated: document.cr === true,
     experienceIdReplaced: document.rp === true,
     warnings: (document.wa ?? []) as RecordWarning[], // Written by toEventDocument only.
   };
+}
+
+function toUnpricedFields(unpriced: UsageEvent['unpriced']): EventDocument['up'] {
+  if (unpriced.length === 0) return undefined;
+  return unpriced.map(({ kind, input, output, reason }) => ({ k: kind, i: input, o: output, w: reason }));
+}
+
+function toRepricingFields(repricings: UsageEvent['repricings']): EventDocument['hp'] {
+  if (repricings.length === 0) return undefined;
+  return repricings.map(({ id, priceId, time, cost }) => ({
+    i: toBinary(id),
+    p: toBinary(priceId),
+    r: time,
+    ci: toDecimal(cost.input),
+    co: toDecimal(cost.output),
+  }));
 }
 
 function toWorkflowSourceFields(source: WorkflowSource): WorkflowSourceFields {

@@ -7,11 +7,12 @@ import {
 } from '../domain/experience-type.js';
 import { Fault } from '../domain/fault.js';
 import type { TypeDocument } from './documents.js';
-import { typeNotFound, versionOf } from './plan.js';
+import { typeNotFound } from './not-found.js';
 import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
 import { fromTypeDocument, typeKeysOf } from './type-document.js';
+import { versionOf } from './version-of.js';
 
 /** Experience types in the store. Every write raises the application's revision in the same transaction. */
 export class ExperienceTypes {

@@ -7,7 +7,7 @@ import type { Uuid } from '../domain/uuid.js';
 import type { ExperienceDocument } from './documents.js';
 import { fromExperienceDocument, toRunDocument } from './experience-document.js';
 import { fromLabels, toLabels } from './labels.js';
-import { experienceNotFound } from './plan.js';
+import { experienceNotFound } from './not-found.js';
 import { type Store, toBinary } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, timeLeftMs } from './transaction.js';

@@ -1,32 +1,15 @@
 import type { CostHistogram } from '../domain/cost-distribution.js';
 import type { KeptSum } from '../domain/cost-query.js';
 import { addMoney, type Money, NO_MONEY } from '../domain/money.js';
-import { unitKind } from '../domain/units.js';
 import type { HistogramDocument, HistogramKey, RollupDocument } from './documents.js';
 import { fromDecimal } from './money-decimal.js';
+import { fromSumsFields } from './sums.js';
 
 /** What rollups and histograms say, for reading. One key is kept in several lanes: only their sum says something. */
 
-export function fromRollupDocument({ _id, ...fields }: RollupDocument): KeptSum {
-  const input = fromDecimal(fields.ci);
-  const output = fromDecimal(fields.co);
-  return {
-    type: _id.t,
-    version: _id.v,
-    provider: _id.p,
-    model: _id.m,
-    start: _id.h,
-    sum: {
-      eventCount: fields.n,
-      cost: { input, output, total: addMoney(input, output) },
-      useful: fromDecimal(fields.us),
-      wasted: fromDecimal(fields.ws),
-      unpricedEventCount: fields.up,
-      units: new Map(
-        Object.entries(fields.un).map(([kind, { i, o }]) => [unitKind(kind), { input: i, output: o }]),
-      ),
-    },
-  };
+export function fromRollupDocument(document: RollupDocument): KeptSum {
+  const { t: type, v: version, p: provider, m: model, h: start } = document._id;
+  return { type, version, provider, model, start, sum: fromSumsFields(document) };
 }
 
 export function fromHistogramDocuments(lanes: readonly HistogramDocument[]): {

@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Binary, MongoServerError } from 'mongodb';
 import type { Price } from '../pricing/price.js';
+import { CATALOGUE } from './application-state.js';
 import { toPriceDocument } from './price-document.js';
 import { UnfitServer } from './probe.js';
 import type { Store } from './store.js';
@@ -41,7 +42,7 @@ export async function migrate(
 }
 
 /** Raised by every change of collections or indexes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 async function isUpToDate(
   store: Store,
@@ -64,7 +65,18 @@ function ofNewerRelease(version: number): UnfitServer {
 }
 
 async function createCollections(store: Store): Promise<void> {
-  const wanted = ['applications', 'experience_types', 'experiences', 'events', 'prices', 'schema'];
+  const wanted = [
+    'applications',
+    'experience_types',
+    'experiences',
+    'events',
+    'prices',
+    'rollups',
+    'histograms',
+    'guards',
+    'repricings',
+    'schema',
+  ];
   const present = new Set(
     (await store.db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name),
   );
@@ -80,16 +92,34 @@ async function createIndexes(store: Store): Promise<void> {
       name: 'by_experience',
       partialFilterExpression: { x: { $exists: true } },
     },
+    { key: { '_id.a': 1, q: 1 }, name: 'by_event_time' },
     {
-      key: { '_id.a': 1, op: 1 },
-      name: 'useful_by_operation',
-      partialFilterExpression: { op: { $exists: true }, us: true },
+      key: { '_id.a': 1, uo: 1 },
+      name: 'by_useful_operation',
+      partialFilterExpression: { uo: { $exists: true } },
+    },
+    {
+      key: { '_id.a': 1, q: 1, _id: 1 },
+      name: 'unpriced_by_event_time',
+      partialFilterExpression: { up: { $exists: true } },
     },
   ]);
   await store.experiences.createIndexes([
     { key: { '_id.a': 1, c: -1, _id: -1 }, name: 'by_time' },
     { key: { '_id.a': 1, t: 1, v: 1, c: -1, _id: -1 }, name: 'by_type_version' },
     { key: { '_id.a': 1, t: 1, c: -1, _id: -1 }, name: 'by_type' },
+    {
+      key: { '_id.a': 1, t: 1, v: 1, ct: -1, _id: 1 },
+      name: 'by_cost',
+      partialFilterExpression: { ct: { $exists: true } },
+    },
+  ]);
+  await store.rollups.createIndexes([
+    {
+      key: { '_id.a': 1, '_id.g': 1, '_id.t': 1, '_id.h': 1, '_id.v': 1, '_id.p': 1, '_id.m': 1 },
+      name: 'by_type',
+    },
+    { key: { '_id.a': 1, '_id.g': 1, '_id.h': 1 }, name: 'by_time' },
   ]);
   await store.prices.createIndexes([
     { key: { '_id.a': 1, p: 1, ml: 1, q: 1, c: 1, _id: 1 }, name: 'by_model' },
@@ -111,11 +141,8 @@ async function seedCatalogue(
       { ordered: false },
     );
   }
-  await store.schema.updateOne(
-    { _id: 'catalogue' },
-    { $set: { h: catalogueHash }, $inc: { v: 1 } },
-    { upsert: true },
-  );
+  await store.applications.updateOne({ _id: CATALOGUE }, { $inc: { r: 1 } }, { upsert: true });
+  await store.schema.updateOne({ _id: 'catalogue' }, { $set: { h: catalogueHash } }, { upsert: true });
 }
 
 async function takeLease(store: Store, owner: string): Promise<void> {

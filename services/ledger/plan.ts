@@ -1,14 +1,20 @@
 import { ADOPTED_EVENTS_MAX, type Experience } from '../domain/experience.js';
-import { type ExperienceType, hasVersion } from '../domain/experience-type.js';
+import type { ExperienceType } from '../domain/experience-type.js';
 import { Fault, invalidFields } from '../domain/fault.js';
-import { formatMoney, wholeMoney } from '../domain/money.js';
+import { addMoney, formatMoney, type Money, NO_MONEY } from '../domain/money.js';
 import type { Units } from '../domain/units.js';
-import { EVENT_COST_MAX, type RecordWarning, type UsageEvent } from '../domain/usage.js';
+import { type Cost, EVENT_COST_MAX, type RecordWarning, type UsageEvent } from '../domain/usage.js';
 import { isUseful, supersedes } from '../domain/useful.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
 import { costOfUnits } from '../pricing/cost-of-units.js';
 import type { ApplicationState } from './application-state.js';
-import type { Entry, EventEntry, ExperienceEntry, Outcome } from './entry.js';
+import type { Entry, EventEntry, ExperienceEntry, Outcome, RepricingEntry } from './entry.js';
+import { factKey } from './fact-key.js';
+import { type Facts, operationFactKey, type StoredEvent } from './facts.js';
+import { newExperience } from './new-experience.js';
+import { experienceNotFound, typeNotFound } from './not-found.js';
+import { repriceEvent } from './reprice-event.js';
+import { versionOf } from './version-of.js';
 
 /**
  * Decides, without touching the store, what a batch of entries does: which events are new, to which experiences they go,
@@ -19,7 +25,7 @@ export function planBatch(entries: readonly Entry[], facts: Facts): Plan {
   const batch = new BatchPlan(facts);
   const outcomes = entries.map((entry) => {
     try {
-      return entry.kind === 'event' ? batch.addEvent(entry) : batch.addExperience(entry);
+      return batch.add(entry);
     } catch (error) {
       if (error instanceof Fault) return { kind: 'refused', fault: error } as const;
       throw error;
@@ -28,26 +34,14 @@ export function planBatch(entries: readonly Entry[], facts: Facts): Plan {
   return { outcomes, ...batch.writes() };
 }
 
-/** What the snapshot holds of what the batch touches; keys are those of {@link factKey}. */
-export interface Facts {
-  readonly states: ReadonlyMap<string, ApplicationState>;
-  readonly events: ReadonlyMap<string, StoredEvent>;
-  readonly experiences: ReadonlyMap<string, Experience>;
-  /** The useful events of each operation: one, unless two experiences recorded it at the same time. */
-  readonly useful: ReadonlyMap<string, readonly UsageEvent[]>;
-}
-
-export interface StoredEvent {
-  readonly event: UsageEvent;
-  readonly contentHash: Uint8Array;
-}
-
 export interface Plan {
   readonly outcomes: readonly Outcome[];
   readonly newEvents: readonly NewEvent[];
   readonly newExperiences: readonly NewExperience[];
-  /** Recorded events that are no longer useful. */
-  readonly demoted: readonly { readonly application: string; readonly event: UsageEvent }[];
+  /** Recorded events that are no longer useful, or have a price now. */
+  readonly changes: readonly EventChange[];
+  /** What the changes by repricings add up to. */
+  readonly repricings: readonly RepricingSum[];
   /** Untyped experiences that must take a type before this batch can be planned; then nothing else counts. */
   readonly adoptions: readonly Adoption[];
 }
@@ -56,6 +50,20 @@ export interface NewEvent {
   readonly application: string;
   readonly event: UsageEvent;
   readonly contentHash: Uint8Array;
+}
+
+export interface EventChange {
+  readonly application: string;
+  readonly before: UsageEvent;
+  readonly after: UsageEvent;
+}
+
+export interface RepricingSum {
+  readonly application: string;
+  readonly id: Uuid;
+  events: bigint;
+  input: Money;
+  output: Money;
 }
 
 export interface NewExperience {
@@ -70,16 +78,13 @@ export interface Adoption {
   readonly version: number;
 }
 
-export function factKey(application: string, id: string): string {
-  return `${application}/${id}`;
-}
-
 class BatchPlan {
   readonly #facts: Facts;
   readonly #events = new Map<string, NewEvent>();
   readonly #experiences = new Map<string, NewExperience>();
-  readonly #demoted = new Map<string, { application: string; event: UsageEvent }>();
-  /** Useful events of operations that this batch made. */
+  readonly #changes = new Map<string, EventChange>();
+  readonly #repricings = new Map<string, RepricingSum>();
+  /** Keys of the useful events of operations that this batch made. */
   readonly #useful = new Map<string, string>();
   readonly #adoptions = new Map<string, Adoption>();
 
@@ -91,12 +96,26 @@ class BatchPlan {
     return {
       newEvents: [...this.#events.values()],
       newExperiences: [...this.#experiences.values()],
-      demoted: [...this.#demoted.values()],
+      changes: [...this.#changes.values()],
+      repricings: [...this.#repricings.values()],
       adoptions: [...this.#adoptions.values()],
     };
   }
 
-  addEvent(entry: EventEntry): Outcome {
+  add(entry: Entry): Outcome {
+    switch (entry.kind) {
+      case 'event':
+        return this.#addEvent(entry);
+      case 'experience':
+        return this.#addExperience(entry);
+      case 'repricing':
+        return this.#reprice(entry);
+      default:
+        return entry satisfies never;
+    }
+  }
+
+  #addEvent(entry: EventEntry): Outcome {
     const key = factKey(entry.application, entry.eventId);
     const known = this.#known(key);
     if (known !== undefined) return repeated(entry, known);
@@ -111,7 +130,7 @@ class BatchPlan {
     return { kind: 'event', event, duplicate: false };
   }
 
-  addExperience(entry: ExperienceEntry): Outcome {
+  #addExperience(entry: ExperienceEntry): Outcome {
     const type = this.#type(entry.application, entry.type);
     const version = versionOf(type, entry.version);
     const id = entry.experienceId === undefined ? undefined : parseUuid(entry.experienceId);
@@ -215,6 +234,7 @@ class BatchPlan {
       cost,
       priceId: 'price' in found ? found.price.id : undefined,
       unpriced,
+      repricings: [],
       useful: isUseful(record.outcome),
       experienceCreated: place?.created ?? false,
       experienceIdReplaced: place?.replaced ?? false,
@@ -224,18 +244,49 @@ class BatchPlan {
 
   #demoteEarlier(application: string, event: UsageEvent): void {
     if (!supersedes(event.outcome, event.operationKey)) return;
-    const operation = factKey(application, event.operationKey);
+    const operation = operationFactKey(application, event);
     const ownKey = this.#useful.get(operation);
     const own = ownKey === undefined ? undefined : this.#events.get(ownKey);
+    const stored = this.#facts.useful.get(operation);
     if (ownKey !== undefined && own !== undefined) {
       this.#events.set(ownKey, { ...own, event: { ...own.event, useful: false } });
-    } else {
-      for (const stored of this.#facts.useful.get(operation) ?? []) {
-        const event = { ...stored, useful: false };
-        this.#demoted.set(factKey(application, stored.eventId), { application, event });
-      }
+    } else if (stored !== undefined) {
+      this.#change(application, stored, (now) => ({ ...now, useful: false }));
     }
     this.#useful.set(operation, factKey(application, event.eventId));
+  }
+
+  #reprice({ application, eventId, repricingId, time }: RepricingEntry): Outcome {
+    const known = this.#known(factKey(application, eventId))?.event;
+    if (known === undefined) throw new Error('only recorded events are repriced');
+    const repriced = repriceEvent(known, this.#state(application).prices, { id: repricingId, time });
+    if (repriced === undefined) return { kind: 'repricing', priced: known.unpriced.length === 0 };
+    this.#change(application, known, () => repriced.event);
+    this.#countRepricing(application, repricingId, repriced.cost);
+    return { kind: 'repricing', priced: repriced.event.unpriced.length === 0 };
+  }
+
+  #countRepricing(application: string, id: Uuid, cost: Cost): void {
+    const key = factKey(application, id);
+    const sum = this.#repricings.get(key) ?? {
+      application,
+      id,
+      events: 0n,
+      input: NO_MONEY,
+      output: NO_MONEY,
+    };
+    this.#repricings.set(key, sum);
+    sum.events += 1n;
+    sum.input = addMoney(sum.input, cost.input);
+    sum.output = addMoney(sum.output, cost.output);
+  }
+
+  /** The change of a recorded event, on top of what the entries before have made of it. */
+  #change(application: string, stored: UsageEvent, to: (now: UsageEvent) => UsageEvent): void {
+    const key = factKey(application, stored.eventId);
+    const before = this.#changes.get(key)?.before ?? stored;
+    const after = to(this.#changes.get(key)?.after ?? stored);
+    this.#changes.set(key, { application, before, after });
   }
 
   #create(application: string, experience: Experience): void {
@@ -266,7 +317,7 @@ class BatchPlan {
   #known(key: string): StoredEvent | undefined {
     const stored = this.#facts.events.get(key);
     if (stored === undefined) return this.#events.get(key);
-    return { ...stored, event: this.#demoted.get(key)?.event ?? stored.event };
+    return { ...stored, event: this.#changes.get(key)?.after ?? stored.event };
   }
 
   #experience(application: string, id: Uuid): Experience | undefined {
@@ -318,58 +369,4 @@ function repeated(entry: EventEntry, known: StoredEvent): Outcome {
   return { kind: 'event', event: known.event, duplicate: true };
 }
 
-export function versionOf(type: ExperienceType, wanted: number | undefined): number {
-  if (wanted === undefined) return type.currentVersion;
-  if (hasVersion(type, wanted)) return wanted;
-  throw new Fault(
-    'EXPERIENCE_TYPE_VERSION_NOT_FOUND',
-    `The experience type '${type.name}' has no version ${wanted}.`,
-    {
-      metadata: { experience_type: type.name, experience_version: String(wanted) },
-    },
-  );
-}
-
-function newExperience(
-  id: Uuid,
-  createTime: Date,
-  type: string,
-  version: number,
-  given: { readonly userId: string | undefined; readonly properties?: Experience['properties'] },
-): Experience {
-  return {
-    id,
-    type,
-    version,
-    userId: given.userId,
-    properties: given.properties ?? new Map(),
-    totals: NO_TOTALS,
-    createTime,
-    deleteTime: undefined,
-    run: undefined,
-  };
-}
-
-export function typeNotFound(name: string): Fault {
-  return new Fault('EXPERIENCE_TYPE_NOT_FOUND', `There is no experience type '${name}'.`, {
-    metadata: { experience_type: name },
-  });
-}
-
-export function experienceNotFound(id: string): Fault {
-  return new Fault('EXPERIENCE_NOT_FOUND', `There is no experience '${id}'.`, {
-    metadata: { experience_id: id },
-  });
-}
-
 const EXPERIENCE_UNIT_KINDS_MAX = 256;
-const NO_TOTALS: Experience['totals'] = {
-  eventCount: 0n,
-  cost: { input: wholeMoney(0n), output: wholeMoney(0n), total: wholeMoney(0n) },
-  useful: wholeMoney(0n),
-  wasted: wholeMoney(0n),
-  unpricedEventCount: 0n,
-  units: new Map(),
-  firstEventTime: undefined,
-  lastEventTime: undefined,
-};

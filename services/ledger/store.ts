@@ -4,8 +4,10 @@ import type {
   ApplicationDocument,
   EventDocument,
   ExperienceDocument,
+  GuardDocument,
   HistogramDocument,
   PriceDocument,
+  RepricingDocument,
   RollupDocument,
   SchemaDocument,
   TypeDocument,
@@ -22,6 +24,8 @@ export class Store {
   readonly prices: Collection<PriceDocument>;
   readonly rollups: Collection<RollupDocument>;
   readonly histograms: Collection<HistogramDocument>;
+  readonly guards: Collection<GuardDocument>;
+  readonly repricings: Collection<RepricingDocument>;
   readonly schema: Collection<SchemaDocument>;
 
   constructor(uri: string, databaseName: string) {
@@ -48,6 +52,8 @@ export class Store {
     this.prices = this.db.collection('prices');
     this.rollups = this.db.collection('rollups');
     this.histograms = this.db.collection('histograms');
+    this.guards = this.db.collection('guards');
+    this.repricings = this.db.collection('repricings');
     this.schema = this.db.collection('schema');
   }
 

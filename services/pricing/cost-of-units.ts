@@ -35,12 +35,13 @@ const COST_MAX: Money = wholeMoney(10n ** 15n);
 
 /**
  * What units cost at a price, exactly: `total` = `input` + `output`. Units without a price are answered beside it with
- * the reason, direction by direction; units of zero need no price.
+ * the reason, direction by direction; units of zero need no price. `request` is all that the request used, where `units`
+ * are only a part of it: the whole decides the tier.
  */
-export function costOfUnits(units: Units, found: FoundPrice): CostOfUnits {
+export function costOfUnits(units: Units, found: FoundPrice, request = units): CostOfUnits {
   const rates = 'price' in found ? found.price.rates : undefined;
   const reason: UnpricedReason = 'price' in found ? 'UNIT_KIND_NOT_PRICED' : found.reason;
-  const inputUnits = tokenInputUnits(units);
+  const inputUnits = tokenInputUnits(request);
   const unpriced: UnpricedUnits[] = [];
   let input = 0n;
   let output = 0n;

@@ -1,6 +1,8 @@
 import type { Decimal128, MongoClient, UUID } from 'mongodb';
 import { expect } from 'vitest';
 import type { UsageEvent } from '../../services/client/index.js';
+import { add, type BookedEvent, nothing, type Totals, units18 } from './added-up.js';
+import { expectRollups } from './rollup-books.js';
 
 /**
  * The oracle: reads events and experiences with the driver alone, adds the events up anew, and compares. Nothing of the
@@ -13,6 +15,7 @@ export async function expectBooks(
 ): Promise<Books> {
   const books = await readBooks(client, databaseName);
   expect(books.kept).toEqual(books.added);
+  await expectRollups(client.db(databaseName, { useBigInt64: true }), books.events, books.added);
   expectOperations(books.events);
   expectCalls(books.events, calls);
   return books;
@@ -34,37 +37,6 @@ export interface Books {
   readonly added: Readonly<Record<string, Totals>>;
 }
 
-/** Money in whole numbers of 10^-18. */
-export interface Totals {
-  readonly type: string;
-  readonly version: number;
-  events: bigint;
-  input: bigint;
-  output: bigint;
-  useful: bigint;
-  wasted: bigint;
-  unpriced: bigint;
-  readonly units: Record<string, { input: bigint; output: bigint }>;
-  first: number | undefined;
-  last: number | undefined;
-}
-
-export interface BookedEvent {
-  readonly application: string;
-  readonly id: string;
-  readonly experienceId: string | undefined;
-  readonly type: string;
-  readonly version: number;
-  readonly input: bigint;
-  readonly output: bigint;
-  readonly useful: boolean;
-  readonly unpriced: boolean;
-  readonly outcome: string;
-  readonly operation: string | undefined;
-  readonly units: readonly { readonly kind: string; readonly input: bigint; readonly output: bigint }[];
-  readonly eventTime: number;
-}
-
 async function readBooks(client: MongoClient, databaseName: string): Promise<Books> {
   const db = client.db(databaseName, { useBigInt64: true });
   const events = (await db.collection<EventRow>('events').find().toArray()).map(fromEventRow);
@@ -73,6 +45,10 @@ async function readBooks(client: MongoClient, databaseName: string): Promise<Boo
   for (const row of await db.collection<ExperienceRow>('experiences').find().toArray()) {
     const key = `${row._id.a}/${row._id.x}`;
     kept[key] = fromExperienceRow(row);
+    const total = row.ct && units18(row.ct); // Kept beside for its index.
+    if (total !== (row.n === 0n ? undefined : units18(row.ci) + units18(row.co))) {
+      throw new Error(`the total of experience ${key} is not the sum of its costs`);
+    }
     added[key] = nothing(row.t, row.v);
   }
   for (const event of events) {
@@ -93,6 +69,8 @@ interface EventRow {
   readonly x?: UUID;
   readonly t: string;
   readonly v: number;
+  readonly p: string;
+  readonly m: string;
   readonly ci: Decimal128;
   readonly co: Decimal128;
   readonly us?: true;
@@ -116,6 +94,7 @@ interface ExperienceRow {
   readonly un: Readonly<Record<string, { readonly i: bigint; readonly o: bigint }>>;
   readonly f?: Date;
   readonly l?: Date;
+  readonly ct?: Decimal128;
 }
 
 function fromEventRow(row: EventRow): BookedEvent {
@@ -125,6 +104,8 @@ function fromEventRow(row: EventRow): BookedEvent {
     experienceId: row.x === undefined ? undefined : String(row.x),
     type: row.t,
     version: row.v,
+    provider: row.p,
+    model: row.m,
     input: units18(row.ci),
     output: units18(row.co),
     useful: row.us === true,
@@ -153,37 +134,6 @@ function fromExperienceRow(row: ExperienceRow): Totals {
   };
 }
 
-function nothing(type: string, version: number): Totals {
-  return {
-    type,
-    version,
-    events: 0n,
-    input: 0n,
-    output: 0n,
-    useful: 0n,
-    wasted: 0n,
-    unpriced: 0n,
-    units: {},
-    first: undefined,
-    last: undefined,
-  };
-}
-
-function add(totals: Totals, event: BookedEvent): void {
-  totals.events += 1n;
-  totals.input += event.input;
-  totals.output += event.output;
-  if (event.useful) totals.useful += event.input + event.output;
-  else totals.wasted += event.input + event.output;
-  if (event.unpriced) totals.unpriced += 1n;
-  for (const { kind, input, output } of event.units) {
-    const sum = totals.units[kind] ?? { input: 0n, output: 0n };
-    totals.units[kind] = { input: sum.input + input, output: sum.output + output };
-  }
-  totals.first = Math.min(totals.first ?? event.eventTime, event.eventTime);
-  totals.last = Math.max(totals.last ?? event.eventTime, event.eventTime);
-}
-
 /** Useful are a success without an operation, and one success of each operation that had any. */
 function expectOperations(events: readonly BookedEvent[]): void {
   const successes = new Map<string, BookedEvent[]>();
@@ -191,7 +141,7 @@ function expectOperations(events: readonly BookedEvent[]): void {
     if (event.outcome !== 'SUCCEEDED') expect(event).toMatchObject({ useful: false });
     else if (event.operation === undefined) expect(event).toMatchObject({ useful: true });
     else {
-      const operation = `${event.application}/${event.operation}`;
+      const operation = `${event.application}/${event.experienceId ?? ''}/${event.operation}`;
       successes.set(operation, [...(successes.get(operation) ?? []), event]);
     }
   }
@@ -217,14 +167,4 @@ function expectCalls(events: readonly BookedEvent[], { sent, told }: Calls): voi
     });
   }
   if (sent !== undefined) expect(events.filter(({ id }) => !sent.has(id))).toEqual([]);
-}
-
-/** A decimal text, with or without an exponent, in whole numbers of 10^-18. */
-export function units18(amount: { toString(): string }): bigint {
-  const [digits = '', exponent = '0'] = amount.toString().split('E');
-  const [whole = '', fraction = ''] = digits.replace('-', '').split('.');
-  const shift = 18 - fraction.length + Number(exponent);
-  if (shift < 0) throw new RangeError(`${amount} is finer than 10^-18`);
-  const magnitude = BigInt(whole + fraction) * 10n ** BigInt(shift);
-  return digits.startsWith('-') ? -magnitude : magnitude;
 }

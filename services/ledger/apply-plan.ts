@@ -1,0 +1,68 @@
+import { BookDeltas } from './book-deltas.js';
+import { toEventDocument, toEventKey, toEventUpdate } from './event-document.js';
+import type { Facts } from './facts.js';
+import { toDecimal } from './money-decimal.js';
+import { operationHash } from './operation-hash.js';
+import type { Plan } from './plan.js';
+import { type Store, toBinary } from './store.js';
+import type { Transaction } from './transaction.js';
+
+/** Writes what was planned, in the transaction that it was planned in. One command after the other. */
+export async function applyPlan(
+  store: Store,
+  plan: Plan,
+  facts: Pick<Facts, 'experiences'>,
+  lane: number,
+  transaction: Transaction,
+): Promise<void> {
+  if (plan.newEvents.length > 0) {
+    const documents = plan.newEvents.map(({ application, event, contentHash }) =>
+      toEventDocument(application, event, contentHash),
+    );
+    await store.events.insertMany(documents, transaction);
+  }
+  if (plan.changes.length > 0) {
+    await store.events.bulkWrite(
+      plan.changes.map(({ application, after }) => ({
+        updateOne: { filter: { _id: toEventKey(application, after.eventId) }, update: toEventUpdate(after) },
+      })),
+      transaction,
+    );
+  }
+  await BookDeltas.of(plan, facts).apply(store, lane, transaction);
+  await countRepricings(store, plan, transaction);
+  await guardOperations(store, plan, transaction);
+}
+
+async function countRepricings(store: Store, plan: Plan, transaction: Transaction): Promise<void> {
+  for (const { application, id, events, input, output } of plan.repricings) {
+    const { matchedCount } = await store.repricings.updateOne(
+      { _id: { a: application, i: toBinary(id) } },
+      { $inc: { n: events, ci: toDecimal(input), co: toDecimal(output) } },
+      transaction,
+    );
+    if (matchedCount !== 1) throw new Error('a repricing is noted before it prices');
+  }
+}
+
+/**
+ * Two successes of an operation of an experience meet in its totals, and one of the two transactions is run again. For
+ * unattributed ones there is no such document but this: one of a few by their hash.
+ */
+async function guardOperations(store: Store, plan: Plan, transaction: Transaction): Promise<void> {
+  const guards = new Map<string, { a: string; s: number }>();
+  for (const { application, event } of plan.newEvents) {
+    if (event.experienceId !== undefined || event.operationKey === undefined) continue;
+    const s = (operationHash(event).buffer[0] ?? 0) % GUARD_SLOTS;
+    guards.set(`${application}/${s}`, { a: application, s });
+  }
+  if (guards.size === 0) return;
+  await store.guards.bulkWrite(
+    [...guards.values()].map((_id) => ({
+      updateOne: { filter: { _id }, update: { $inc: { n: 1n } }, upsert: true },
+    })),
+    transaction,
+  );
+}
+
+const GUARD_SLOTS = 64;
