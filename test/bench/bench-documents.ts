@@ -1,11 +1,11 @@
+import { newUuid } from '../../services/domain/new-uuid.js';
 import { unitKind } from '../../services/domain/units.js';
 import type { UsageRecord } from '../../services/domain/usage.js';
-import { newUuid } from '../../services/domain/new-uuid.js';
 import type { Uuid } from '../../services/domain/uuid.js';
 import type { ApplicationState } from '../../services/ledger/application-state.js';
 import { contentHash } from '../../services/ledger/content-hash.js';
 import type { EventEntry } from '../../services/ledger/entry.js';
-import { type BenchRecord, BENCH_TYPE } from './bench-record.js';
+import { BENCH_TYPE, type BenchRecord } from './bench-record.js';
 
 export const APPLICATION = 'default';
 

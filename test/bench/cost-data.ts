@@ -1,7 +1,7 @@
 import { newUuid } from '../../services/domain/new-uuid.js';
 import { parseUuid, type Uuid } from '../../services/domain/uuid.js';
-import { applyPlan } from '../../services/ledger/apply-plan.js';
 import type { ApplicationState } from '../../services/ledger/application-state.js';
+import { applyPlan } from '../../services/ledger/apply-plan.js';
 import type { EventEntry } from '../../services/ledger/entry.js';
 import { fromExperienceDocument } from '../../services/ledger/experience-document.js';
 import { factKey } from '../../services/ledger/fact-key.js';
@@ -12,7 +12,7 @@ import { inTransaction } from '../../services/ledger/transaction.js';
 import { loadCatalogue } from '../../services/pricing/catalogue.js';
 import type { LineLog } from '../../services/stack/progress.js';
 import { APPLICATION, benchEntry, factsOfNothing } from './bench-documents.js';
-import { benchRecord, BENCH_TYPE, EVENTS_OF_EXPERIENCE } from './bench-record.js';
+import { BENCH_TYPE, benchRecord, EVENTS_OF_EXPERIENCE } from './bench-record.js';
 
 /** What costs are read of. */
 export interface CostDataSizes {
@@ -40,8 +40,14 @@ export async function buildCostData(
   const store = new Store(uri, databaseName);
   try {
     const deadline = Date.now() + 10_000;
-    await ledger.types.create(APPLICATION, BENCH_TYPE, { description: 'Records of the benchmark' }, deadline);
-    await ledger.types.increment(APPLICATION, BENCH_TYPE, 'bench-version-2', deadline);
+    const content = {
+      description: 'Records of the benchmark',
+      workflowType: undefined,
+      taskQueue: undefined,
+    };
+    await ledger.types.create(APPLICATION, BENCH_TYPE, content, deadline);
+    const once = { etag: undefined, requestId: 'bench-version-2' };
+    await ledger.types.incrementVersion(APPLICATION, BENCH_TYPE, once, deadline);
     const state = await ledger.state(APPLICATION, deadline);
     const build = new Build(store, state, log, sizes);
     await build.oneExperience(SMALL_EXPERIENCE, sizes.smallEvents, 0);
@@ -81,9 +87,7 @@ class Build {
       );
       const known = await this.#store.experiences.findOne({ _id: { a: APPLICATION, x: toBinary(id) } });
       const experiences =
-        known === null
-          ? new Map()
-          : new Map([[factKey(APPLICATION, id), fromExperienceDocument(known)]]);
+        known === null ? new Map() : new Map([[factKey(APPLICATION, id), fromExperienceDocument(known)]]);
       await this.#write(entries, { ...factsOfNothing(this.#state), experiences }, lane);
     }
   }

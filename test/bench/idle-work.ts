@@ -19,7 +19,7 @@ import { APPLICATION, benchEntry, factsOfNothing } from './bench-documents.js';
 import { benchRecord } from './bench-record.js';
 import { benchClient, recordSender } from './record-sender.js';
 import { RequestTemplate } from './request-template.js';
-import { type LoadResult, type PreparedLoad } from './work.js';
+import type { LoadResult, PreparedLoad } from './work.js';
 
 export interface IdleOptions {
   readonly address: string;

@@ -1,7 +1,7 @@
 import type { BenchServer } from './bench-stack.js';
+import type { LedgerSizes } from './ledger-sizes.js';
 import type { Leg } from './leg.js';
 import type { MessageShape } from './request-template.js';
-import type { LedgerSizes } from './ledger-sizes.js';
 
 /** The loads of the ledger suite, in the order of a round: those that are compared are neighbours. */
 export function ledgerLegs(options: {
@@ -56,9 +56,21 @@ export function ledgerLegs(options: {
     recording('emptyBatch1000', 'empty handler, batches of 1,000, 4 in flight', empty, batch, 4),
     recording('batch100', 'batches of 100, 8 in flight', service, { ...batch, records: 100 }, 8),
     recording('batchOneEach', 'batches of 1,000, 1 event an experience', service, ONE_EACH, 4),
-    recording('batchHot', 'batches of 1,000, one hot experience', service, { ...batch, experiences: 'hot' }, 4),
+    recording(
+      'batchHot',
+      'batches of 1,000, one hot experience',
+      service,
+      { ...batch, experiences: 'hot' },
+      4,
+    ),
     recording('batchResent', 'batches of 1,000, 30 % sent again', service, { ...batch, resentOfTen: 3 }, 4),
-    recording('batchOperations', 'batches of 1,000, with operations', service, { ...batch, operations: true }, 4),
+    recording(
+      'batchOperations',
+      'batches of 1,000, with operations',
+      service,
+      { ...batch, operations: true },
+      4,
+    ),
   ];
 }
 

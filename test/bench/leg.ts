@@ -23,11 +23,7 @@ export interface Round extends LoadResult {
   readonly mongodCpuMs: number;
 }
 
-export async function runRound(
-  leg: Leg,
-  loader: Loader,
-  mongod: Pick<MongodProcess, 'pid'>,
-): Promise<Round> {
+export async function runRound(leg: Leg, loader: Loader, mongod: Pick<MongodProcess, 'pid'>): Promise<Round> {
   await loader.prepare(leg.work());
   const cpuMs = () => ({
     server: leg.server === undefined ? 0 : processUsage(leg.server.pid).cpuMs,

@@ -9,7 +9,9 @@ import type { FromLoadProcess, PreparedLoad, ToLoadProcess, Work } from './work.
 let prepared: PreparedLoad | undefined;
 
 process.on('message', (message: ToLoadProcess) => {
-  act(message).then(tell, (error: unknown) => tell({ failure: error instanceof Error ? `${error.stack}` : `${error}` }));
+  act(message).then(tell, (error: unknown) =>
+    tell({ failure: error instanceof Error ? `${error.stack}` : `${error}` }),
+  );
 });
 process.on('disconnect', () => process.exit());
 tell({ ready: true });
