@@ -28,8 +28,10 @@ export function answerCounts(bytes: Buffer, call: 'batch' | 'stream'): AnswerCou
     const tag = varint();
     const wireType = tag % 8;
     if (wireType === 0) values.set((tag - wireType) / 8, varint());
-    else if (wireType === 2) position += varint();
-    else throw new RangeError(`the answer has a field of wire type ${wireType}`);
+    else if (wireType === 2) {
+      const length = varint(); // It moves the position itself, so it cannot stand in the sum.
+      position += length;
+    } else throw new RangeError(`the answer has a field of wire type ${wireType}`);
   }
   const first = call === 'stream' ? 3 : 2;
   return {

@@ -44,7 +44,7 @@ export async function prepareIdleWork(options: IdleOptions): Promise<PreparedLoa
   const client = benchClient(address);
   const sender = recordSender(client, 'unary');
   const template = new RequestTemplate(
-    { call: 'unary', records: 1, experiences: 'five', resentOfTen: 0 },
+    { call: 'unary', records: 1, eventsOfExperience: 2, resentOfTen: 0 },
     newUuid(),
   );
   let [freshRecords, freshCost] = [0, 0n];

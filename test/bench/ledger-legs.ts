@@ -1,3 +1,4 @@
+import { EVENTS_OF_EXPERIENCE } from './bench-record.js';
 import type { BenchServer } from './bench-stack.js';
 import type { LedgerSizes } from './ledger-sizes.js';
 import type { Leg } from './leg.js';
@@ -26,7 +27,7 @@ export function ledgerLegs(options: {
     work: () => ({
       kind: 'record',
       address: server.address,
-      shape: { experiences: 'five', resentOfTen: 0, ...shape },
+      shape: { eventsOfExperience: EVENTS_OF_EXPERIENCE, resentOfTen: 0, ...shape },
       inFlight,
       connections: shape.call === 'batch' ? BATCH_CONNECTIONS : 1,
       seconds,
@@ -60,7 +61,7 @@ export function ledgerLegs(options: {
       'batchHot',
       'batches of 1,000, one hot experience',
       service,
-      { ...batch, experiences: 'hot' },
+      { ...batch, eventsOfExperience: Number.POSITIVE_INFINITY },
       4,
     ),
     recording('batchResent', 'batches of 1,000, 30 % sent again', service, { ...batch, resentOfTen: 3 }, 4),
@@ -75,7 +76,7 @@ export function ledgerLegs(options: {
 }
 
 const STREAM = { call: 'stream', records: 500 } as const;
-const ONE_EACH = { call: 'batch', records: 1_000, experiences: 'one' } as const;
+const ONE_EACH = { call: 'batch', records: 1_000, eventsOfExperience: 1 } as const;
 /** As many as the driver alone uses. */
 const BATCH_CONNECTIONS = 2;
 /** Documents are made before the clock starts; a machine that takes more than these ends its round early. */

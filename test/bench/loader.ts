@@ -1,14 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { FromLoadProcess, LoadResult, ToLoadProcess, Work } from './work.js';
 
 /** A load process, told what to do. */
 export class Loader {
   readonly #child: ChildProcess;
+  #take: (answer: FromLoadProcess) => void = () => undefined;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    child.on('message', (answer: FromLoadProcess) => this.#take(answer));
+    child.on('exit', (code, signal) => this.#take({ failure: `the process ended with ${code ?? signal}` }));
   }
 
   static async start(): Promise<Loader> {
@@ -44,13 +46,10 @@ export class Loader {
   }
 
   async #answer(): Promise<FromLoadProcess> {
-    const [answer] = (await Promise.race([once(this.#child, 'message'), this.#gone()])) as [FromLoadProcess];
+    const answer = await new Promise<FromLoadProcess>((resolve) => {
+      this.#take = resolve;
+    });
     if ('failure' in answer) throw new Error(`the load failed: ${answer.failure}`);
     return answer;
-  }
-
-  async #gone(): Promise<never> {
-    const [code, signal] = await once(this.#child, 'exit');
-    throw new Error(`the load process ended with ${code ?? signal}`);
   }
 }

@@ -1,14 +1,14 @@
 import { contract } from '../../services/contract/contract.js';
 import { newUuid } from '../../services/domain/new-uuid.js';
-import { benchRecord, EVENTS_OF_EXPERIENCE, toWireRecord } from './bench-record.js';
+import { benchRecord, toWireRecord } from './bench-record.js';
 
 /** What a load sends: how many records a message, of which experiences, how many of them again. */
 export interface MessageShape {
   /** `unary` holds one record, `batch` and `stream` as many as there are. */
   readonly call: 'unary' | 'batch' | 'stream';
   readonly records: number;
-  /** 1 or 5 events each, or all of the load to one. */
-  readonly experiences: 'one' | 'five' | 'hot';
+  /** Infinite: all of the load goes to one experience. */
+  readonly eventsOfExperience: number;
   /** How many of ten records are those of the message before, sent again. */
   readonly resentOfTen: number;
   /** Records as activities of workflows send them. */
@@ -77,10 +77,9 @@ export class RequestTemplate {
   }
 
   #experienceOfNext(): string {
-    const { experiences } = this.#shape;
-    if (experiences === 'hot') return this.#hotExperienceId;
-    const each = experiences === 'five' ? EVENTS_OF_EXPERIENCE : 1;
-    if (this.#freshRecords % each === 0) this.#experienceId = newUuid();
+    const { eventsOfExperience } = this.#shape;
+    if (eventsOfExperience === Number.POSITIVE_INFINITY) return this.#hotExperienceId;
+    if (this.#freshRecords % eventsOfExperience === 0) this.#experienceId = newUuid();
     this.#freshRecords += 1;
     return this.#experienceId;
   }
