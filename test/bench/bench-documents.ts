@@ -5,9 +5,31 @@ import type { Uuid } from '../../services/domain/uuid.js';
 import type { ApplicationState } from '../../services/ledger/application-state.js';
 import { contentHash } from '../../services/ledger/content-hash.js';
 import type { EventEntry } from '../../services/ledger/entry.js';
+import { Ledger } from '../../services/ledger/ledger.js';
+import { loadCatalogue } from '../../services/pricing/catalogue.js';
 import { BENCH_TYPE, type BenchRecord } from './bench-record.js';
 
 export const APPLICATION = 'default';
+
+const states = new Map<string, Promise<ApplicationState>>();
+
+/** The types and prices of a database that the service or the bench has prepared; read once, for they do not change. */
+export function benchState(uri: string, databaseName: string): Promise<ApplicationState> {
+  const key = `${uri} ${databaseName}`;
+  const state = states.get(key) ?? readState(uri, databaseName);
+  states.set(key, state);
+  return state;
+}
+
+async function readState(uri: string, databaseName: string): Promise<ApplicationState> {
+  const catalogue = loadCatalogue();
+  const ledger = await Ledger.open({ uri, databaseName, catalogue, applications: [APPLICATION] });
+  try {
+    return await ledger.state(APPLICATION, Date.now() + 10_000);
+  } finally {
+    await ledger.close();
+  }
+}
 
 /** The entry that the service makes of a record of the load. */
 export function benchEntry(

@@ -37,8 +37,11 @@ export interface CostReadFigures {
 
 /** On a database that {@link COST_DATABASE} was built in. */
 export async function measureCostReads(mongod: MongodProcess, sizes: LedgerSizes): Promise<CostReadFigures> {
-  const service = await startBenchService({ mongodbUri: mongod.uri, databaseName: COST_DATABASE });
-  const [reader, recorder] = await Promise.all([Loader.start(), Loader.start()]);
+  const [service, reader, recorder] = await Promise.all([
+    startBenchService({ mongodbUri: mongod.uri, databaseName: COST_DATABASE }),
+    Loader.start(),
+    Loader.start(),
+  ]);
   try {
     const stored = await storedCounts(mongod);
     const costs = await readCostsInTurn(reader, service, sizes);

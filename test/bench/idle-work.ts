@@ -11,11 +11,9 @@ import type {
 import { toEventDocument } from '../../services/ledger/event-document.js';
 import { fromExperienceDocument } from '../../services/ledger/experience-document.js';
 import { factKey } from '../../services/ledger/fact-key.js';
-import { Ledger } from '../../services/ledger/ledger.js';
 import { planBatch } from '../../services/ledger/plan.js';
 import { Store, TRANSACTION_OPTIONS, toBinary } from '../../services/ledger/store.js';
-import { loadCatalogue } from '../../services/pricing/catalogue.js';
-import { APPLICATION, benchEntry, factsOfNothing } from './bench-documents.js';
+import { APPLICATION, benchEntry, benchState, factsOfNothing } from './bench-documents.js';
 import { benchRecord } from './bench-record.js';
 import { benchClient, recordSender } from './record-sender.js';
 import { RequestTemplate } from './request-template.js';
@@ -35,10 +33,7 @@ export interface IdleOptions {
  */
 export async function prepareIdleWork(options: IdleOptions): Promise<PreparedLoad> {
   const { address, uri, databaseName, pairs } = options;
-  const catalogue = loadCatalogue();
-  const ledger = await Ledger.open({ uri, databaseName, catalogue, applications: [APPLICATION] });
-  const state = await ledger.state(APPLICATION, Date.now() + 10_000);
-  await ledger.close();
+  const state = await benchState(uri, databaseName);
   const store = new Store(uri, databaseName);
   const steps = Array.from({ length: WARM_UP + pairs }, (_, index) => twoSteps(state, index)).flat();
   const client = benchClient(address);

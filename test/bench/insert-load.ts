@@ -1,12 +1,11 @@
 import { MongoClient } from 'mongodb';
 import { newUuid } from '../../services/domain/new-uuid.js';
+import type { ApplicationState } from '../../services/ledger/application-state.js';
 import type { EventDocument } from '../../services/ledger/documents.js';
 import { toEventDocument } from '../../services/ledger/event-document.js';
-import { Ledger } from '../../services/ledger/ledger.js';
 import { planBatch } from '../../services/ledger/plan.js';
 import { toBinary } from '../../services/ledger/store.js';
-import { loadCatalogue } from '../../services/pricing/catalogue.js';
-import { APPLICATION, benchEntry, factsOfNothing } from './bench-documents.js';
+import { APPLICATION, benchEntry, benchState, factsOfNothing } from './bench-documents.js';
 import { benchRecord, EVENTS_OF_EXPERIENCE } from './bench-record.js';
 import { type LoadResult, NO_RECORDS, type PreparedLoad } from './work.js';
 
@@ -20,7 +19,7 @@ export interface InsertOptions {
 
 /** What MongoDB takes of the driver alone: the service's own event documents and nothing else, as fast as it will. */
 export async function prepareInsertLoad(options: InsertOptions): Promise<PreparedLoad> {
-  const patterns = await documentPatterns(options.uri, options.databaseName);
+  const patterns = await documentPatterns(await benchState(options.uri, options.databaseName));
   const client = new MongoClient(options.uri, { maxPoolSize: INSERT_CONNECTIONS, useBigInt64: true });
   const events = client.db(options.databaseName).collection<EventDocument>('events', {
     writeConcern: { w: 'majority', journal: true },
@@ -54,23 +53,15 @@ export async function prepareInsertLoad(options: InsertOptions): Promise<Prepare
 }
 
 /** One batch of documents as the service's own plan makes them. */
-export async function documentPatterns(uri: string, databaseName: string): Promise<readonly EventDocument[]> {
-  const catalogue = loadCatalogue();
-  const ledger = await Ledger.open({ uri, databaseName, catalogue, applications: [APPLICATION] });
-  try {
-    const state = await ledger.state(APPLICATION, Date.now() + 10_000);
-    let experienceId = newUuid();
-    const entries = Array.from({ length: INSERT_BATCH }, (_, index) => {
-      if (index % EVENTS_OF_EXPERIENCE === 0) experienceId = newUuid();
-      return benchEntry(benchRecord(index), newUuid(), experienceId);
-    });
-    const plan = planBatch(entries, factsOfNothing(state));
-    return plan.newEvents.map(({ application, event, contentHash }) =>
-      toEventDocument(application, event, contentHash),
-    );
-  } finally {
-    await ledger.close();
-  }
+export function documentPatterns(state: ApplicationState): readonly EventDocument[] {
+  let experienceId = newUuid();
+  const entries = Array.from({ length: INSERT_BATCH }, (_, index) => {
+    if (index % EVENTS_OF_EXPERIENCE === 0) experienceId = newUuid();
+    return benchEntry(benchRecord(index), newUuid(), experienceId);
+  });
+  return planBatch(entries, factsOfNothing(state)).newEvents.map(({ application, event, contentHash }) =>
+    toEventDocument(application, event, contentHash),
+  );
 }
 
 /** The same documents under ids and times of their own. */

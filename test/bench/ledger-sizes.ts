@@ -26,7 +26,7 @@ export const FULL: LedgerSizes = {
   costReads: 3_000,
   experiences: 1_000_000,
   eventsPerSecond: 1_000,
-  distributionSeconds: 20,
+  distributionSeconds: 30,
 };
 
 /** Under 50 seconds in all. */
@@ -38,7 +38,7 @@ export const QUICK: LedgerSizes = {
   fullLoadSeconds: 10,
   largeEvents: 100_000,
   smallEvents: 1_000,
-  costReads: 500,
+  costReads: 300,
   experiences: 4_000,
   eventsPerSecond: 1_000,
   distributionSeconds: 3,

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder, withPartialFolder } from '../../services/stack/cache-folder.js';
 import type { LineLog } from '../../services/stack/progress.js';
+import { EVENTS_OF_EXPERIENCE } from './bench-record.js';
 import {
   benchMongodExecutable,
   createBenchType,

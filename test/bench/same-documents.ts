@@ -3,6 +3,7 @@ import { contract } from '../../services/contract/contract.js';
 import { newUuid } from '../../services/domain/new-uuid.js';
 import type { EventDocument } from '../../services/ledger/documents.js';
 import { toBinary } from '../../services/ledger/store.js';
+import { benchState } from './bench-documents.js';
 import { benchRecord, EVENTS_OF_EXPERIENCE, toWireRecord } from './bench-record.js';
 import { documentPatterns } from './insert-load.js';
 import { benchClient, callBytes } from './record-sender.js';
@@ -28,7 +29,7 @@ export async function sameDocuments(
     await callBytes(grpc, RecordUsage.path, RecordUsage.requestSerialize({ record }));
   }
   grpc.close();
-  const patterns = await documentPatterns(uri, driverDatabase);
+  const patterns = documentPatterns(await benchState(uri, driverDatabase));
   const recorded = { freshRecords: ids.length, freshCost, duplicates: 0 };
   const client = new MongoClient(uri);
   try {
