@@ -68,6 +68,7 @@ export function fromWireDear(wire: DearExperience__Output): DearExperience {
     experienceId: wire.experienceId,
     totalCost: wire.totalCost,
     eventCount: BigInt(wire.eventCount),
+    unpricedEventCount: BigInt(wire.unpricedEventCount),
     createTime: promised(fromWireTime(wire.createTime)),
     deleteTime: fromWireTime(wire.deleteTime),
   };

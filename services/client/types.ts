@@ -224,7 +224,7 @@ export interface CostQuery {
   /** Absent: everything together. The version needs the type, or `experienceType`. */
   readonly groupBy?: readonly CostDimension[];
   /** Absent: the whole range together. */
-  readonly timeBucket?: TimeBucket;
+  readonly timeBucket?: TimeBucket | undefined;
   /** Absent: all; '': only what belongs to no type. */
   readonly experienceType?: string;
   readonly experienceVersion?: number;
@@ -292,6 +292,8 @@ export interface DearExperience {
   readonly experienceId: string;
   readonly totalCost: Money;
   readonly eventCount: bigint;
+  /** Events of which some units have no price: its full cost is not known. */
+  readonly unpricedEventCount: bigint;
   readonly createTime: Date;
   readonly deleteTime: Date | undefined;
 }
