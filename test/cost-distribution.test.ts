@@ -22,7 +22,7 @@ function distributionOf(totals: readonly Money[]): CostDistribution {
   const [minimum, ...rest] = [...totals].sort((a, b) => (a < b ? -1 : 1));
   return {
     count: BigInt(totals.length),
-    sum: addMoney(...totals),
+    sum: totals.reduce((sum, total) => addMoney(sum, total), money(0n)),
     buckets,
     extremes: minimum === undefined ? undefined : { minimum, maximum: rest.at(-1) ?? minimum },
   };

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ExperienceRun, UsageEvent } from '../services/client/index.js';
-import { addMoney, formatMoney, parseMoney } from '../services/domain/money.js';
+import { formatMoney, parseMoney, sumMoney } from '../services/domain/money.js';
 import { DOCUMENT_SUMMARIZATION } from '../services/stack/reference-types.js';
 import type { RunningWorker } from '../workflows/worker.js';
 import { startTestProvider, type TestProvider } from './support/provider.js';
@@ -395,7 +395,7 @@ function tokensOf(events: readonly UsageEvent[]): unknown[][] {
 }
 
 function totalOf(events: readonly UsageEvent[]): string {
-  return formatMoney(addMoney(...events.map(({ cost }) => parseMoney(cost.total) ?? fail(cost.total))));
+  return formatMoney(sumMoney(events.map(({ cost }) => parseMoney(cost.total) ?? fail(cost.total))));
 }
 
 function fail(text: string): never {

@@ -1,5 +1,5 @@
 import type { UnitCount, Units, UsageEvent } from '../client/index.js';
-import { addMoney, formatMoney, parseMoney } from '../domain/money.js';
+import { formatMoney, parseMoney, sumMoney } from '../domain/money.js';
 import { alignedOnPoint, type CallSum, moneyText, pricedText, sumText } from './money-text.js';
 import { countOf, countText, durationText } from './number-text.js';
 import { tableText } from './table.js';
@@ -75,7 +75,7 @@ function sumOf(events: readonly UsageEvent[]): CallSum {
     return amount;
   });
   return {
-    cost: { total: formatMoney(addMoney(...amounts)) },
+    cost: { total: formatMoney(sumMoney(amounts)) },
     unpricedEventCount: BigInt(events.filter(isUnpriced).length),
   };
 }

@@ -22,8 +22,14 @@ export function money(units: bigint): Money {
   return units as Money;
 }
 
-export function addMoney(...amounts: readonly Money[]): Money {
-  return money(amounts.reduce<bigint>((sum, amount) => sum + amount, 0n));
+export function addMoney(a: Money, b: Money): Money {
+  return money(a + b);
+}
+
+export function sumMoney(amounts: Iterable<Money>): Money {
+  let sum = NO_MONEY;
+  for (const amount of amounts) sum = addMoney(sum, amount);
+  return sum;
 }
 
 export function subtractMoney(from: Money, amount: Money): Money {

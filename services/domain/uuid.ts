@@ -17,7 +17,7 @@ export function isCanonicalUuid(text: string): text is Uuid {
 }
 
 export function uuidBytes(uuid: Uuid): Uint8Array {
-  return Uint8Array.from(Buffer.from(uuid.replaceAll('-', ''), 'hex'));
+  return Buffer.from(uuid.replaceAll('-', ''), 'hex');
 }
 
 export function uuidFromBytes(bytes: Uint8Array): Uuid {

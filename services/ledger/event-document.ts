@@ -1,6 +1,6 @@
 import { Binary, type UpdateFilter } from 'mongodb';
 import { addMoney } from '../domain/money.js';
-import { unitKind } from '../domain/units.js';
+import { type Units, unitKind } from '../domain/units.js';
 import type {
   RecordWarning,
   UnpricedReason,
@@ -25,66 +25,65 @@ export function toEventDocument(
   event: UsageEvent,
   contentHash: Uint8Array,
 ): EventDocument {
-  return {
+  const document: EventDocument = {
     _id: toEventKey(application, event.eventId),
     h: new Binary(contentHash),
     r: event.recordTime,
     q: event.eventTime,
-    ...(event.experienceId === undefined ? {} : { x: toBinary(event.experienceId) }),
     t: event.experienceType,
     v: event.experienceVersion,
     p: event.provider,
     m: event.model,
-    un: [...event.units].map(([k, { input, output }]) => ({ k, i: input, o: output })),
+    un: toUnitFields(event.units),
     oc: event.outcome,
     ci: toDecimal(event.cost.input),
     co: toDecimal(event.cost.output),
-    ...(event.useful ? { us: true as const } : {}),
-    ...(isUsefulOfOperation(event) ? { uo: operationHash(event) } : {}),
-    ...(event.experienceCreated ? { cr: true as const } : {}),
-    ...(event.experienceIdReplaced ? { rp: true as const } : {}),
-    ...present({
-      rm: event.requestedModel,
-      pr: event.priceId === undefined ? undefined : toBinary(event.priceId),
-      up: toUnpricedFields(event.unpriced),
-      hp: toRepricingFields(event.repricings),
-      op: event.operationKey,
-      st: event.step,
-      lt: event.latencyMs,
-      ft: event.timeToFirstTokenMs,
-      hs: event.httpStatusCode,
-      pq: event.providerRequestId,
-      ps: event.providerResponseId,
-      lb: toLabels(event.properties),
-      ui: event.userId,
-      tg: event.requestTags.length === 0 ? undefined : [...event.requestTags],
-      wf: event.workflowSource === undefined ? undefined : toWorkflowSourceFields(event.workflowSource),
-      wa: event.warnings.length === 0 ? undefined : [...event.warnings],
-    }),
   };
+  if (event.experienceId !== undefined) document.x = toBinary(event.experienceId);
+  if (event.useful) document.us = true;
+  if (isUsefulOfOperation(event)) document.uo = operationHash(event);
+  if (event.experienceCreated) document.cr = true;
+  if (event.experienceIdReplaced) document.rp = true;
+  if (event.requestedModel !== undefined) document.rm = event.requestedModel;
+  if (event.priceId !== undefined) document.pr = toBinary(event.priceId);
+  if (event.unpriced.length > 0) document.up = toUnpricedFields(event.unpriced);
+  if (event.repricings.length > 0) document.hp = toRepricingFields(event.repricings);
+  if (event.operationKey !== undefined) document.op = event.operationKey;
+  if (event.step !== undefined) document.st = event.step;
+  if (event.latencyMs !== undefined) document.lt = event.latencyMs;
+  if (event.timeToFirstTokenMs !== undefined) document.ft = event.timeToFirstTokenMs;
+  if (event.httpStatusCode !== undefined) document.hs = event.httpStatusCode;
+  if (event.providerRequestId !== undefined) document.pq = event.providerRequestId;
+  if (event.providerResponseId !== undefined) document.ps = event.providerResponseId;
+  if (event.properties.size > 0) document.lb = toLabels(event.properties);
+  if (event.userId !== undefined) document.ui = event.userId;
+  if (event.requestTags.length > 0) document.tg = [...event.requestTags];
+  if (event.workflowSource !== undefined) document.wf = toWorkflowSourceFields(event.workflowSource);
+  if (event.warnings.length > 0) document.wa = [...event.warnings];
+  return document;
 }
 
 /** The change of a recorded event to another state: everything that may ever change. */
 export function toEventUpdate(event: UsageEvent): UpdateFilter<EventDocument> {
+  const { us, uo, pr, up, hp, wa } = toEventDocument('', event, NO_HASH);
   const fields = {
     t: event.experienceType,
     v: event.experienceVersion,
     ci: toDecimal(event.cost.input),
     co: toDecimal(event.cost.output),
-    ...present({
-      us: event.useful ? (true as const) : undefined,
-      uo: isUsefulOfOperation(event) ? operationHash(event) : undefined,
-      pr: event.priceId === undefined ? undefined : toBinary(event.priceId),
-      up: toUnpricedFields(event.unpriced),
-      hp: toRepricingFields(event.repricings),
-      wa: event.warnings.length === 0 ? undefined : [...event.warnings],
-    }),
+    ...(us && { us }),
+    ...(uo && { uo }),
+    ...(pr && { pr }),
+    ...(up && { up }),
+    ...(hp && { hp }),
+    ...(wa && { wa }),
   };
   const gone = MAY_GO.filter((field) => !(field in fields)).map((field) => [field, ''] as const);
   return { $set: fields, ...(gone.length === 0 ? {} : { $unset: Object.fromEntries(gone) }) };
 }
 
 const MAY_GO = ['us', 'uo', 'pr', 'up', 'hp', 'wa'] as const;
+const NO_HASH = new Uint8Array();
 
 export function fromEventDocument(document: EventDocument): UsageEvent {
   const input = fromDecimal(document.ci);
@@ -136,13 +135,17 @@ export function fromEventDocument(document: EventDocument): UsageEvent {
   };
 }
 
-function toUnpricedFields(unpriced: UsageEvent['unpriced']): EventDocument['up'] {
-  if (unpriced.length === 0) return undefined;
+function toUnitFields(units: Units): EventDocument['un'] {
+  const fields: EventDocument['un'] = [];
+  for (const [k, { input, output }] of units) fields.push({ k, i: input, o: output });
+  return fields;
+}
+
+function toUnpricedFields(unpriced: UsageEvent['unpriced']): NonNullable<EventDocument['up']> {
   return unpriced.map(({ kind, input, output, reason }) => ({ k: kind, i: input, o: output, w: reason }));
 }
 
-function toRepricingFields(repricings: UsageEvent['repricings']): EventDocument['hp'] {
-  if (repricings.length === 0) return undefined;
+function toRepricingFields(repricings: UsageEvent['repricings']): NonNullable<EventDocument['hp']> {
   return repricings.map(({ id, priceId, time, cost }) => ({
     i: toBinary(id),
     p: toBinary(priceId),
@@ -180,10 +183,4 @@ function fromWorkflowSourceFields(fields: WorkflowSourceFields): WorkflowSource 
     isLocal: fields.lo,
     workerIdentity: fields.id,
   };
-}
-
-/** The same object without fields that are undefined, and typed so. */
-function present<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

@@ -90,7 +90,7 @@ function newDocument(delta: ExperienceDelta, experience: Experience): Experience
     v: experience.version,
     c: experience.createTime,
     ...(experience.userId === undefined ? {} : { ui: experience.userId }),
-    ...(experience.properties.size === 0 ? {} : { lb: toLabels(experience.properties) ?? [] }),
+    ...(experience.properties.size === 0 ? {} : { lb: toLabels(experience.properties) }),
     ...(experience.run === undefined ? {} : { run: toRunDocument(experience.run) }),
     ...delta.sums.toFields(),
     ...(delta.sums.events === 0n ? {} : { ct: toDecimal(delta.sums.total) }),

@@ -81,8 +81,8 @@ export class Experiences {
           { field: 'set', description: `an experience has at most ${PROPERTIES_MAX} properties` },
         ]);
       }
-      const labels = toLabels(properties);
-      const update = labels === undefined ? { $unset: { lb: true as const } } : { $set: { lb: labels } };
+      const update =
+        properties.size === 0 ? { $unset: { lb: true as const } } : { $set: { lb: toLabels(properties) } };
       await this.#store.experiences.updateOne({ _id: document._id }, update, transaction);
       return { ...fromExperienceDocument(document), properties };
     });

@@ -1,14 +1,18 @@
 import type { Price } from '../pricing/price.js';
 import { type ApplicationState, ApplicationStates } from './application-state.js';
 import { Costs } from './costs.js';
+import type { Entry } from './entry.js';
 import { ExperienceTypes } from './experience-types.js';
 import { Experiences } from './experiences.js';
+import { GroupCommit } from './group-commit.js';
+import { LaneLeases } from './lane-leases.js';
 import { migrate } from './migrate.js';
 import { Prices } from './prices.js';
 import { connect, proveServer } from './probe.js';
 import { READ_TIME_MAX_MS, Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { UsageEvents } from './usage-events.js';
+import type { WriteOutcome } from './write-call.js';
 import { Writer } from './writer.js';
 
 /** The books: the one door to MongoDB. Everything in it is scoped by application. */
@@ -18,21 +22,28 @@ export class Ledger {
   readonly events: UsageEvents;
   readonly prices: Prices;
   readonly costs: Costs;
+  /** Commits single batches; {@link write} gathers what comes at once. */
   readonly writer: Writer;
   /** Signs page tokens; the same for all processes on one database. */
   readonly pageTokenKey: Uint8Array;
   readonly #store: Store;
   readonly #states: ApplicationStates;
+  readonly #leases: LaneLeases;
+  readonly #commits: GroupCommit;
 
-  private constructor(store: Store, pageTokenKey: Uint8Array) {
+  private constructor(store: Store, pageTokenKey: Uint8Array, leases: LaneLeases, options: LedgerOptions) {
     this.#store = store;
     this.#states = new ApplicationStates(store);
+    this.#leases = leases;
     this.types = new ExperienceTypes(store);
     this.experiences = new Experiences(store);
     this.events = new UsageEvents(store);
     this.prices = new Prices(store);
     this.costs = new Costs(store);
     this.writer = new Writer(store, this.#states);
+    this.#commits = new GroupCommit(this.writer, leases, {
+      entriesWaitingMax: options.entriesWaitingMax ?? ENTRIES_WAITING_MAX_DEFAULT,
+    });
     this.pageTokenKey = pageTokenKey;
   }
 
@@ -45,7 +56,8 @@ export class Ledger {
       await migrate(store, options.catalogue, options.applications);
       const key = await store.schema.findOne({ _id: 'page-token-key' });
       if (key?.k === undefined) throw new Error('the database holds no key for page tokens');
-      const ledger = new Ledger(store, key.k.buffer);
+      const leases = await LaneLeases.take(store, LANES);
+      const ledger = new Ledger(store, key.k.buffer, leases, options);
       for (const application of options.applications) {
         await ledger.#states.fresh(application, Date.now() + READ_TIME_MAX_MS);
       }
@@ -61,7 +73,18 @@ export class Ledger {
     return withStoreFaults(() => this.#states.current(application, deadline));
   }
 
+  /**
+   * Writes the entries together with those of other calls. Answers an outcome for each, in their order, once all are
+   * durable or refused. Throws a fault OVERLOADED, at once and for all of them, when there is no room.
+   */
+  async write(entries: readonly Entry[], deadline: number): Promise<readonly WriteOutcome[]> {
+    return this.#commits.write(entries, deadline);
+  }
+
+  /** What was accepted is written first. */
   async close(): Promise<void> {
+    await this.#commits.idle();
+    await this.#leases.release().catch(() => undefined); // They end by themselves.
     await this.#store.close();
   }
 }
@@ -71,4 +94,10 @@ export interface LedgerOptions {
   readonly databaseName: string;
   readonly catalogue: readonly Price[];
   readonly applications: readonly string[];
+  /** How many entries may wait for their commit before more are refused; absent: 10,000. */
+  readonly entriesWaitingMax?: number;
 }
+
+const ENTRIES_WAITING_MAX_DEFAULT = 10_000;
+/** Of one process: while one waits for the store, the other has work for the processor. */
+const LANES = 2;

@@ -1,18 +1,18 @@
 import { Decimal128 } from 'mongodb';
-import { MONEY_SCALE, type Money, money } from '../domain/money.js';
+import { MONEY_SCALE, type Money, money, NO_MONEY } from '../domain/money.js';
 
 /**
  * Money as MongoDB keeps it: Decimal128 at exponent -18, by its bytes (IEEE 754-2008, binary integer decimal).
  * The exponent is always the same, so `$inc` adds exactly as long as a sum stays below 10^16.
  */
 export function toDecimal(amount: Money): Decimal128 {
+  if (amount === NO_MONEY) return ZERO;
   const negative = amount < 0n;
   const magnitude = negative ? -amount : (amount as bigint);
   const high = (magnitude >> 64n) | (EXPONENT_BITS << 49n) | (negative ? SIGN_BIT : 0n);
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, magnitude & LOW_WORD, true);
-  view.setBigUint64(8, high, true);
+  const bytes = Buffer.allocUnsafe(16);
+  bytes.writeBigUInt64LE(magnitude & LOW_WORD, 0);
+  bytes.writeBigUInt64LE(high, 8);
   return new Decimal128(bytes);
 }
 
@@ -32,3 +32,4 @@ const EXPONENT_BIAS = 6176;
 const EXPONENT_BITS = BigInt(EXPONENT_BIAS - MONEY_SCALE);
 const SIGN_BIT = 1n << 63n;
 const LOW_WORD = (1n << 64n) - 1n;
+const ZERO = Decimal128.fromString(`0E-${MONEY_SCALE}`);

@@ -98,8 +98,11 @@ function commitAttemptsMax(failure: unknown): number {
 }
 
 function checkDeadline(deadline: number): void {
-  if (Date.now() < deadline) return;
-  throw new Fault(
+  if (Date.now() >= deadline) throw deadlineExceeded();
+}
+
+export function deadlineExceeded(): Fault {
+  return new Fault(
     'DEADLINE_EXCEEDED',
     'The time for this call was over before its outcome was certain; sending it again is safe.',
   );

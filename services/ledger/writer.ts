@@ -47,7 +47,12 @@ export class Writer {
       const plan = planBatch(entries, facts);
       if (plan.adoptions.length > 0) {
         await transaction.session.abortTransaction();
-        for (const adoption of plan.adoptions) await adoptType(this.#store, adoption, { lane, deadline });
+        for (const adoption of plan.adoptions) {
+          const revisions = states.get(adoption.application)?.revisions;
+          if (revisions === undefined)
+            throw new Error('the states of all applications in a batch are loaded');
+          await adoptType(this.#store, adoption, { revisions, lane, deadline });
+        }
         throw new RunAgain();
       }
       await applyPlan(this.#store, plan, facts, lane, transaction);

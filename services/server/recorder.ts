@@ -1,33 +1,21 @@
-import { Fault } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
 import type { UsageRecord } from '../domain/usage.js';
 import { contentHash } from '../ledger/content-hash.js';
-import type { Entry, EventOutcome, ExperienceEntry, ExperienceOutcome, Outcome } from '../ledger/entry.js';
+import type { Entry, EventEntry, EventOutcome, ExperienceEntry, ExperienceOutcome } from '../ledger/entry.js';
 import type { Ledger } from '../ledger/ledger.js';
+import type { WriteOutcome } from '../ledger/write-call.js';
 
-/** Turns checked requests into entries and hands them to the ledger's writer, a bounded number at a time. */
+/** Turns checked requests into entries and hands them to the ledger, which writes them with those of other calls. */
 export class Recorder {
   readonly #ledger: Ledger;
-  readonly #waitingMax: number;
-  #underWay = 0;
-  readonly #waiting: (() => void)[] = [];
+  #lastTimeMs = 0;
 
-  constructor(ledger: Ledger, options: { readonly writesWaitingMax: number }) {
+  constructor(ledger: Ledger) {
     this.#ledger = ledger;
-    this.#waitingMax = options.writesWaitingMax;
   }
 
-  async record(application: string, record: UsageRecord, now: Date, deadline: number): Promise<EventOutcome> {
-    const entry: Entry = {
-      kind: 'event',
-      application,
-      record,
-      eventId: record.eventId ?? newUuid(),
-      contentHash: contentHash(record),
-      recordTime: now,
-      spareExperienceId: newUuid(),
-    };
-    const outcome = await this.#write(entry, deadline);
+  async record(application: string, record: UsageRecord, deadline: number): Promise<EventOutcome> {
+    const outcome = await this.#writeOne(this.#entryOf(application, record, this.#now()), deadline);
     if (outcome.kind !== 'event') throw new Error('an event entry has an event outcome');
     return outcome;
   }
@@ -39,46 +27,46 @@ export class Recorder {
     const entry: Entry = {
       kind: 'experience',
       ...wanted,
-      createTime: new Date(),
+      createTime: this.#now(),
       spareExperienceId: newUuid(),
     };
-    const outcome = await this.#write(entry, deadline);
+    const outcome = await this.#writeOne(entry, deadline);
     if (outcome.kind !== 'experience') throw new Error('an experience entry has an experience outcome');
     return outcome;
   }
 
-  async #write(entry: Entry, deadline: number): Promise<Exclude<Outcome, { kind: 'refused' }>> {
-    await this.#enter();
-    try {
-      const [outcome] = await this.#ledger.writer.write([entry], deadline);
-      if (outcome === undefined) throw new Error('every entry has an outcome');
-      if (outcome.kind === 'refused') throw outcome.fault;
-      return outcome;
-    } finally {
-      this.#leave();
-    }
+  #entryOf(application: string, record: UsageRecord, now: Date): EventEntry {
+    return {
+      kind: 'event',
+      application,
+      record,
+      eventId: record.eventId ?? newUuid(),
+      contentHash: contentHash(record),
+      recordTime: now,
+      spareExperienceId: newUuid(),
+    };
   }
 
-  async #enter(): Promise<void> {
-    if (this.#underWay < WRITES_UNDER_WAY_MAX) {
-      this.#underWay += 1;
-      return;
-    }
-    if (this.#waiting.length >= this.#waitingMax) {
-      throw new Fault('OVERLOADED', 'This process has as many writes waiting as it may.', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #writeOne(
+    entry: Entry,
+    deadline: number,
+  ): Promise<Exclude<WriteOutcome, { kind: 'refused' | 'failed' }>> {
+    const [outcome] = await this.#ledger.write([entry], deadline);
+    if (outcome === undefined) throw new Error('every entry has an outcome');
+    if (outcome.kind === 'refused') throw outcome.fault;
+    if (outcome.kind === 'failed') throw outcome.error;
+    return outcome;
   }
 
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#underWay -= 1;
-    else next();
+  /**
+   * Events are listed by it, so it does not step back with a clock that wavers; one that was set is followed. What comes
+   * first is committed first, too: an experience has one lane.
+   */
+  #now(): Date {
+    const now = Date.now();
+    this.#lastTimeMs = now < this.#lastTimeMs - CLOCK_WAVERS_MS ? now : Math.max(now, this.#lastTimeMs);
+    return new Date(this.#lastTimeMs);
   }
 }
 
-/** Each write holds a connection to the store; reads need some too. */
-const WRITES_UNDER_WAY_MAX = 16;
-const RETRY_AFTER_MS = 500;
+const CLOCK_WAVERS_MS = 1_000;

@@ -36,7 +36,7 @@ export interface ServerOptions {
   /** Whether an experience id that is no UUID is refused instead of replaced. */
   readonly strictIds: boolean;
   readonly reflection: boolean;
-  /** How many writes may wait for their turn before more are refused; absent: 2,000. */
+  /** How many writes may wait for their turn before more are refused; absent: 10,000. */
   readonly writesWaitingMax?: number;
   readonly logger: Logger;
 }
@@ -53,15 +53,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     databaseName: options.databaseName,
     catalogue: loadCatalogue(),
     applications: [APPLICATION],
+    ...(options.writesWaitingMax === undefined ? {} : { entriesWaitingMax: options.writesWaitingMax }),
   });
   const engine = new WorkflowEngine({
     address: options.temporalAddress,
     namespace: options.temporalNamespace,
   });
   const handlers = new Handlers(options.logger, { application: APPLICATION, strictIds: options.strictIds });
-  const recorder = new Recorder(ledger, {
-    writesWaitingMax: options.writesWaitingMax ?? WRITES_WAITING_MAX_DEFAULT,
-  });
+  const recorder = new Recorder(ledger);
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
 
@@ -132,6 +131,5 @@ const SERVER_OPTIONS = {
   'grpc.max_connection_age_grace_ms': 60_000,
   'grpc.max_connection_idle_ms': 900_000,
 } as const;
-const WRITES_WAITING_MAX_DEFAULT = 2_000;
 const DRAIN_GRACE_MS = 5_000;
 const SHUTDOWN_MAX_MS = 10_000;

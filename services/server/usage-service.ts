@@ -27,12 +27,7 @@ export function usageService(
       check.done();
       if (record === undefined) throw new Error('a request without a record does not pass its check');
       const attribution = mergeAttribution(record.attribution, ofCall);
-      const { event, duplicate } = await recorder.record(
-        application,
-        { ...record, attribution },
-        now,
-        deadline,
-      );
+      const { event, duplicate } = await recorder.record(application, { ...record, attribution }, deadline);
       return {
         event: toWireEvent(event),
         duplicate,

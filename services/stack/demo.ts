@@ -4,7 +4,7 @@
 import { costSummary } from '../cli/cost-summary.js';
 import { usageTable } from '../cli/usage-table.js';
 import { type ExperienceRun, ExperiencesClient, type UsageEvent } from '../client/index.js';
-import { addMoney, formatMoney, type Money, NO_MONEY, parseMoney } from '../domain/money.js';
+import { formatMoney, type Money, NO_MONEY, parseMoney, sumMoney } from '../domain/money.js';
 import { type DemoDocument, demoDocuments } from './demo-documents.js';
 import { type ExperiencesStack, startExperiencesStack, usesProvider } from './experiences-stack.js';
 import { secondsSince } from './progress.js';
@@ -162,7 +162,7 @@ function summaryOf({ result }: ExperienceRun): string {
 }
 
 function sum(amounts: readonly string[]): Money {
-  return addMoney(...amounts.map(exact));
+  return sumMoney(amounts.map(exact));
 }
 
 function exact(amount: string): Money {

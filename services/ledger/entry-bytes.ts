@@ -1,0 +1,34 @@
+import type { Properties } from '../domain/usage.js';
+import type { Entry } from './entry.js';
+
+/** About how large an entry is in the store and in memory: what it surely has, and its texts. */
+export function entryBytes(entry: Entry): number {
+  switch (entry.kind) {
+    case 'event': {
+      const { record } = entry;
+      return (
+        EVENT_BYTES +
+        record.units.size * UNITS_BYTES +
+        record.attribution.requestTags.length * TAG_BYTES +
+        propertiesBytes(record.properties)
+      );
+    }
+    case 'experience':
+      return EVENT_BYTES + propertiesBytes(entry.properties);
+    case 'repricing':
+      return EVENT_BYTES;
+    default:
+      return entry satisfies never;
+  }
+}
+
+function propertiesBytes(properties: Properties): number {
+  let bytes = 0;
+  for (const [key, value] of properties) bytes += PROPERTY_BYTES + key.length + value.length;
+  return bytes;
+}
+
+const EVENT_BYTES = 600;
+const UNITS_BYTES = 48;
+const TAG_BYTES = 32;
+const PROPERTY_BYTES = 24;

@@ -1,0 +1,111 @@
+import { Fault } from '../domain/fault.js';
+import { parseUuid } from '../domain/uuid.js';
+import type { Entry } from './entry.js';
+import { entryBytes } from './entry-bytes.js';
+import { Lane } from './lane.js';
+import type { LaneLeases } from './lane-leases.js';
+import { WriteCall, type WriteOutcome } from './write-call.js';
+import type { Writer } from './writer.js';
+
+/**
+ * Gathers the entries of all calls of this process and commits them together, lane by lane. An experience always goes to
+ * the same lane, so commits of one process never fight over it.
+ */
+export class GroupCommit {
+  readonly #lanes: readonly Lane[];
+  readonly #waitingMax: number;
+  #bytes = 0;
+  #sweptTime = 0;
+
+  constructor(writer: Writer, leases: LaneLeases, options: { readonly entriesWaitingMax: number }) {
+    this.#waitingMax = options.entriesWaitingMax;
+    this.#lanes = Array.from(
+      { length: leases.count },
+      (_, index) => new Lane((take, deadline) => writer.writeTaken(take, deadline, leases.number(index))),
+    );
+  }
+
+  /**
+   * Answers an outcome for each entry, in their order, once all are durable or refused. Throws a fault OVERLOADED, at once
+   * and for all of them, when there is no room.
+   */
+  async write(entries: readonly Entry[], deadline: number): Promise<readonly WriteOutcome[]> {
+    const bytes = entries.map(entryBytes);
+    const total = bytes.reduce((sum, size) => sum + size, 0);
+    this.#checkRoom(entries.length, total);
+    this.#bytes += total;
+    const call = new WriteCall(entries.length, deadline);
+    for (const [index, entry] of entries.entries())
+      this.#laneOf(entry).add({ call, index, entry, bytes: bytes[index] ?? 0 });
+    for (const lane of this.#lanes) lane.start();
+    try {
+      return await call.done;
+    } finally {
+      this.#bytes -= total;
+    }
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+  }
+
+  #checkRoom(entries: number, bytes: number): void {
+    if (this.#hasRoom(entries, bytes)) return;
+    const now = Date.now();
+    if (now - this.#sweptTime > SWEEP_EVERY_MS) {
+      this.#sweptTime = now;
+      for (const lane of this.#lanes) lane.dropExpired(now);
+      if (this.#hasRoom(entries, bytes)) return;
+    }
+    throw new Fault('OVERLOADED', 'This process has as many writes waiting as it may.', {
+      retryAfterMs: RETRY_AFTER_MS,
+    });
+  }
+
+  #hasRoom(entries: number, bytes: number): boolean {
+    const waiting = this.#lanes.reduce((sum, lane) => sum + lane.waiting, 0);
+    return waiting + entries <= this.#waitingMax && this.#bytes + bytes <= WAITING_BYTES_MAX;
+  }
+
+  #laneOf(entry: Entry): Lane {
+    const lane = this.#lanes[hash(laneKey(entry)) % this.#lanes.length];
+    if (lane === undefined) throw new Error('there is at least one lane');
+    return lane;
+  }
+}
+
+/** What must not be written by two lanes at once: an experience; else an operation; else the event itself. */
+function laneKey(entry: Entry): string {
+  switch (entry.kind) {
+    case 'event': {
+      const { experienceId, experienceType } = entry.record.attribution;
+      if (experienceId !== undefined) return parseUuid(experienceId) ?? entry.spareExperienceId;
+      if (experienceType !== undefined) return entry.spareExperienceId;
+      return entry.record.operationKey ?? entry.eventId;
+    }
+    case 'experience':
+      return (
+        (entry.experienceId === undefined ? undefined : parseUuid(entry.experienceId)) ??
+        entry.spareExperienceId
+      );
+    case 'repricing':
+      return entry.experienceId ?? entry.eventId;
+    default:
+      return entry satisfies never;
+  }
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) {
+    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
+  }
+  return sum >>> 0;
+}
+
+const RETRY_AFTER_MS = 500;
+const WAITING_BYTES_MAX = 32_000_000;
+/** To look through a full queue costs more than to refuse a call. */
+const SWEEP_EVERY_MS = 100;

@@ -1,0 +1,91 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { MongoServerError } from 'mongodb';
+import type { Store } from './store.js';
+
+/** Lane numbers of processes are below this, all processes of a database together. */
+export const LANES_MAX = 32;
+
+/**
+ * The lane numbers that this process writes its rollups under. They are leased, because two processes that write the same
+ * rollup documents wait for each other. A lost lease, or more processes than lanes, costs speed and never correctness.
+ */
+export class LaneLeases {
+  readonly #store: Store;
+  readonly #owner = randomUUID();
+  readonly #numbers: number[] = [];
+  #renewal: NodeJS.Timeout | undefined;
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  static async take(store: Store, count: number): Promise<LaneLeases> {
+    const leases = new LaneLeases(store);
+    for (let index = 0; index < count; index += 1) leases.#numbers.push(await leases.#takeOne());
+    leases.#renewal = setInterval(() => void leases.#renew().catch(() => undefined), LEASE_MS / 3); // Tries again.
+    leases.#renewal.unref();
+    return leases;
+  }
+
+  get count(): number {
+    return this.#numbers.length;
+  }
+
+  /** The number that lane `index` of this process has now. */
+  number(index: number): number {
+    const number = this.#numbers[index];
+    if (number === undefined) throw new Error('a process has as many lane numbers as lanes');
+    return number;
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#renewal);
+    const ids = this.#numbers.map(leaseId);
+    await this.#store.schema.deleteMany({ _id: { $in: ids }, owner: this.#owner });
+  }
+
+  async #renew(): Promise<void> {
+    for (const [index, number] of this.#numbers.entries()) {
+      const { matchedCount } = await this.#store.schema.updateOne(
+        { _id: leaseId(number), owner: this.#owner },
+        { $set: { until: leaseEnd() } },
+      );
+      if (matchedCount === 0) this.#numbers[index] = await this.#takeOne();
+    }
+  }
+
+  /** A free lane; when there is none, any: it is shared then. */
+  async #takeOne(): Promise<number> {
+    const first = randomInt(LANES_MAX);
+    for (let step = 0; step < LANES_MAX; step += 1) {
+      const number = (first + step) % LANES_MAX;
+      if (!this.#numbers.includes(number) && (await this.#tryTake(number))) return number;
+    }
+    return first;
+  }
+
+  async #tryTake(number: number): Promise<boolean> {
+    try {
+      await this.#store.schema.updateOne(
+        { _id: leaseId(number), until: { $lt: new Date() } },
+        { $set: { owner: this.#owner, until: leaseEnd() } },
+        { upsert: true },
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false; // Another process has it.
+      throw error;
+    }
+  }
+}
+
+function leaseId(number: number): string {
+  return `lane-${String(number).padStart(2, '0')}`;
+}
+
+function leaseEnd(): Date {
+  return new Date(Date.now() + LEASE_MS);
+}
+
+const LEASE_MS = 30_000;
+const DUPLICATE_KEY = 11_000;
