@@ -196,11 +196,22 @@ describe('a call touches what its key names:', () => {
   }
 });
 
+test('figures that must agree are read at one moment', async () => {
+  const done = await profiled(() => client.costs.compareVersions('Summary', 1, 2));
+  const reads = done.filter(({ ns }) => /\.(?:histograms|experiences)$/.test(ns));
+  const moments = reads.map(({ command }) => command.readConcern);
+  expect(moments).toHaveLength(6);
+  // The server chooses the moment of the first; the others name it.
+  expect(moments[0]).toEqual({ level: 'snapshot' });
+  expect(moments[1]).toEqual({ level: 'snapshot', atClusterTime: expect.anything() });
+  expect(new Set(moments.slice(1).map((moment) => JSON.stringify(moment))).size).toBe(1);
+});
+
 /** What the profiler notes of a command. */
 interface Profiled {
   readonly op: string;
   readonly ns: string;
-  readonly command: object;
+  readonly command: { readonly readConcern?: object };
   readonly planSummary?: string;
   readonly hasSortStage?: boolean;
   readonly keysExamined?: number;
