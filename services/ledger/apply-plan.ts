@@ -6,6 +6,7 @@ import { operationHash } from './operation-hash.js';
 import type { Plan } from './plan.js';
 import { type Store, toBinary } from './store.js';
 import type { Transaction } from './transaction.js';
+import { insertAll, updateAll } from './write-commands.js';
 
 /** Writes what was planned, in the transaction that it was planned in. One command after the other. */
 export async function applyPlan(
@@ -15,20 +16,15 @@ export async function applyPlan(
   lane: number,
   transaction: Transaction,
 ): Promise<void> {
-  if (plan.newEvents.length > 0) {
-    const documents = plan.newEvents.map(({ application, event, contentHash }) =>
-      toEventDocument(application, event, contentHash),
-    );
-    await store.events.insertMany(documents, transaction);
-  }
-  if (plan.changes.length > 0) {
-    await store.events.bulkWrite(
-      plan.changes.map(({ application, after }) => ({
-        updateOne: { filter: { _id: toEventKey(application, after.eventId) }, update: toEventUpdate(after) },
-      })),
-      transaction,
-    );
-  }
+  const documents = plan.newEvents.map(({ application, event, contentHash }) =>
+    toEventDocument(application, event, contentHash),
+  );
+  await insertAll(store, store.events.collectionName, documents, transaction);
+  const changes = plan.changes.map(({ application, after }) => ({
+    filter: { _id: toEventKey(application, after.eventId) },
+    update: toEventUpdate(after),
+  }));
+  await updateAll(store, store.events.collectionName, changes, transaction);
   await BookDeltas.of(plan, facts).apply(store, lane, transaction);
   await countRepricings(store, plan, transaction);
   await guardOperations(store, plan, transaction);
@@ -56,13 +52,8 @@ async function guardOperations(store: Store, plan: Plan, transaction: Transactio
     const s = (operationHash(event).buffer[0] ?? 0) % GUARD_SLOTS;
     guards.set(`${application}/${s}`, { a: application, s });
   }
-  if (guards.size === 0) return;
-  await store.guards.bulkWrite(
-    [...guards.values()].map((_id) => ({
-      updateOne: { filter: { _id }, update: { $inc: { n: 1n } }, upsert: true },
-    })),
-    transaction,
-  );
+  const updates = [...guards.values()].map((_id) => ({ filter: { _id }, update: { $inc: { n: 1n } } }));
+  await updateAll(store, store.guards.collectionName, updates, transaction, { upsert: true });
 }
 
 const GUARD_SLOTS = 64;

@@ -1,8 +1,6 @@
-import type { AnyBulkWriteOperation } from 'mongodb';
 import type { Experience } from '../domain/experience.js';
 import { addMoney } from '../domain/money.js';
 import type { UsageEvent } from '../domain/usage.js';
-import type { ExperienceDocument } from './documents.js';
 import { ExperienceDeltas } from './experience-deltas.js';
 import { factKey } from './fact-key.js';
 import type { Facts } from './facts.js';
@@ -11,6 +9,7 @@ import type { Plan } from './plan.js';
 import { RollupDeltas } from './rollup-deltas.js';
 import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
+import { insertAll, updateAll } from './write-commands.js';
 
 /**
  * Everything that a batch moves in the books beside the events themselves: totals of experiences, rollups, histograms.
@@ -53,29 +52,16 @@ export class BookDeltas {
 
   /** One command after the other: a session does not take two at a time. */
   async apply(store: Store, lane: number, transaction: Transaction): Promise<void> {
-    const created = this.experiences.newDocuments();
-    if (created.length > 0) await store.experiences.insertMany(created, transaction);
+    await insertAll(store, store.experiences.collectionName, this.experiences.newDocuments(), transaction);
     const updates = this.experiences.updates();
-    if (updates.length > 0) {
-      const { matchedCount } = await store.experiences.bulkWrite(
-        updates.map((updateOne): AnyBulkWriteOperation<ExperienceDocument> => ({ updateOne })),
-        transaction,
-      );
-      if (matchedCount !== updates.length)
-        throw new Error('every experience that a batch adds to is there, or is made by it');
-    }
+    const found = await updateAll(store, store.experiences.collectionName, updates, transaction);
+    if (found !== updates.length)
+      throw new Error('every experience that a batch adds to is there, or is made by it');
+    const upsert = { upsert: true };
     const rollups = this.rollups.updates(lane);
-    if (rollups.length > 0)
-      await store.rollups.bulkWrite(
-        rollups.map((update) => ({ updateOne: { ...update, upsert: true } })),
-        transaction,
-      );
+    await updateAll(store, store.rollups.collectionName, rollups, transaction, upsert);
     const histograms = this.histograms.updates(lane);
-    if (histograms.length > 0)
-      await store.histograms.bulkWrite(
-        histograms.map((update) => ({ updateOne: { ...update, upsert: true } })),
-        transaction,
-      );
+    await updateAll(store, store.histograms.collectionName, histograms, transaction, upsert);
   }
 
   #moveExperiences(facts: Pick<Facts, 'experiences'>): void {

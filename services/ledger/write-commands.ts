@@ -1,0 +1,37 @@
+import { type Document, MongoServerError } from 'mongodb';
+import type { Store } from './store.js';
+import type { Transaction } from './transaction.js';
+
+/**
+ * The server's own commands instead of the driver's bulk writes: those take every document through a second
+ * serialisation, to measure it. What a commit may hold is far below what one command may.
+ */
+export async function insertAll(
+  store: Store,
+  collection: string,
+  documents: readonly Document[],
+  transaction: Transaction,
+): Promise<void> {
+  if (documents.length === 0) return;
+  await run(store, { insert: collection, documents }, transaction);
+}
+
+/** Answers how many documents were found or made. */
+export async function updateAll(
+  store: Store,
+  collection: string,
+  updates: readonly { readonly filter: Document; readonly update: Document }[],
+  transaction: Transaction,
+  options: { readonly upsert: boolean } = { upsert: false },
+): Promise<number> {
+  if (updates.length === 0) return 0;
+  const statements = updates.map(({ filter, update }) => ({ q: filter, u: update, ...options }));
+  return run(store, { update: collection, updates: statements }, transaction);
+}
+
+async function run(store: Store, command: Document, { session, maxTimeMS }: Transaction): Promise<number> {
+  const answer = await store.db.command({ ...command, ordered: true, maxTimeMS }, { session });
+  const [error] = (answer.writeErrors ?? []) as readonly Document[];
+  if (error !== undefined) throw new MongoServerError({ ...error, message: error.errmsg });
+  return Number(answer.n);
+}
