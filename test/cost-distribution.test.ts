@@ -8,12 +8,12 @@ import {
   meanCost,
 } from '../services/domain/cost-distribution.js';
 import {
-  addMoney,
   divideMoney,
   formatMoney,
   type Money,
   money,
   moneyRatio,
+  sumMoney,
 } from '../services/domain/money.js';
 
 function distributionOf(totals: readonly Money[]): CostDistribution {
@@ -22,7 +22,7 @@ function distributionOf(totals: readonly Money[]): CostDistribution {
   const [minimum, ...rest] = [...totals].sort((a, b) => (a < b ? -1 : 1));
   return {
     count: BigInt(totals.length),
-    sum: addMoney(...totals),
+    sum: sumMoney(totals),
     buckets,
     extremes: minimum === undefined ? undefined : { minimum, maximum: rest.at(-1) ?? minimum },
   };

@@ -25,14 +25,16 @@ export type Percentile = bigint;
 export const PERCENTILE_ALL: Percentile = 100_000n;
 
 /**
- * The percentile by nearest rank: the least total that so many percent of the experiences do not exceed. It is as exact as
- * the buckets are; what is known of the extremes makes it no worse. undefined of no experience.
+ * The percentile by nearest rank: the least total that so many percent of the experiences do not exceed. It is exact where
+ * it is an extreme, and else as exact as the buckets are. undefined of no experience.
  */
 export function costPercentile(distribution: CostDistribution, percentile: Percentile): Money | undefined {
   const { buckets, extremes } = distribution;
   const count = sizeOf(buckets);
   if (count === 0n || extremes === undefined) return undefined;
   const rank = (percentile * count + PERCENTILE_ALL - 1n) / PERCENTILE_ALL;
+  if (rank === 1n) return extremes.minimum;
+  if (rank === count) return extremes.maximum;
   let counted = 0n;
   for (const [bucket, experiences] of inOrder(buckets)) {
     counted += experiences;

@@ -23,7 +23,6 @@ export interface CostRows {
  */
 export function costRows(kept: readonly KeptSum[], { groupBy, bucket }: CostQuery): CostRows {
   const groups = new Map<string, { readonly row: Omit<CostRow, 'sum'>; readonly adder: CostAdder }>();
-  const total = new CostAdder();
   const by = <T>(dimension: CostDimension, value: T) => (groupBy.has(dimension) ? value : undefined);
   for (const { type, version, provider, model, start, sum } of kept) {
     const row = {
@@ -33,17 +32,20 @@ export function costRows(kept: readonly KeptSum[], { groupBy, bucket }: CostQuer
       model: by('MODEL', model),
       bucketStart: bucket === undefined ? undefined : startOfBucket(start, bucket),
     };
-    const key = JSON.stringify(row);
+    const key = textOf(row);
     const group = groups.get(key) ?? { row, adder: new CostAdder() };
     groups.set(key, group);
     group.adder.add(sum);
-    total.add(sum);
   }
-  const rows = [...groups.values()]
-    .map(({ row, adder }) => ({ ...row, sum: adder.sum() }))
-    .filter(({ sum }) => sum.eventCount !== 0n)
-    .sort(inOrder);
-  return { rows, total: total.sum() };
+  const rows = [...groups.values()].map(({ row, adder }) => ({ ...row, sum: adder.sum() }));
+  const total = new CostAdder();
+  for (const { sum } of rows) total.add(sum);
+  return { rows: rows.filter(({ sum }) => sum.eventCount !== 0n).sort(inOrder), total: total.sum() };
+}
+
+/** The parts are separated by what none of them can hold: the texts have no control characters. */
+function textOf({ bucketStart, type, version, provider, model }: Omit<CostRow, 'sum'>): string {
+  return `${bucketStart?.getTime()}\n${type}\n${version}\n${provider}\n${model}`;
 }
 
 function inOrder(a: CostRow, b: CostRow): number {

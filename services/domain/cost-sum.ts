@@ -1,4 +1,4 @@
-import { addMoney, type Money, NO_MONEY } from './money.js';
+import { addMoney, type Money, money } from './money.js';
 import { canonicalUnits, type UnitCount, type UnitKind, type Units } from './units.js';
 import type { Cost } from './usage.js';
 
@@ -16,19 +16,19 @@ export interface CostSum {
 export class CostAdder {
   #eventCount = 0n;
   #unpricedEventCount = 0n;
-  #input: Money = NO_MONEY;
-  #output: Money = NO_MONEY;
-  #useful: Money = NO_MONEY;
-  #wasted: Money = NO_MONEY;
+  #input = 0n;
+  #output = 0n;
+  #useful = 0n;
+  #wasted = 0n;
   readonly #units = new Map<UnitKind, UnitCount>();
 
   add(sum: CostSum): void {
     this.#eventCount += sum.eventCount;
     this.#unpricedEventCount += sum.unpricedEventCount;
-    this.#input = addMoney(this.#input, sum.cost.input);
-    this.#output = addMoney(this.#output, sum.cost.output);
-    this.#useful = addMoney(this.#useful, sum.useful);
-    this.#wasted = addMoney(this.#wasted, sum.wasted);
+    this.#input += sum.cost.input;
+    this.#output += sum.cost.output;
+    this.#useful += sum.useful;
+    this.#wasted += sum.wasted;
     for (const [kind, { input, output }] of sum.units) {
       const before = this.#units.get(kind);
       this.#units.set(kind, {
@@ -39,11 +39,12 @@ export class CostAdder {
   }
 
   sum(): CostSum {
+    const [input, output] = [money(this.#input), money(this.#output)];
     return {
       eventCount: this.#eventCount,
-      cost: { input: this.#input, output: this.#output, total: addMoney(this.#input, this.#output) },
-      useful: this.#useful,
-      wasted: this.#wasted,
+      cost: { input, output, total: addMoney(input, output) },
+      useful: money(this.#useful),
+      wasted: money(this.#wasted),
       unpricedEventCount: this.#unpricedEventCount,
       units: canonicalUnits(this.#units),
     };

@@ -7,8 +7,8 @@ import { Fault } from '../domain/fault.js';
 import type { RollupDocument } from './documents.js';
 import { fromExperienceDocument } from './experience-document.js';
 import { fromHistogramDocuments, fromRollupDocument, histogramKeysOf } from './kept-sum-document.js';
+import { inSnapshot, type Snapshot } from './snapshot.js';
 import type { Store } from './store.js';
-import { inTransaction, type Transaction } from './transaction.js';
 
 /** What was spent, read from the sums that every commit keeps. All that one call answers is of one moment. */
 export class Costs {
@@ -22,8 +22,8 @@ export class Costs {
   async query(application: string, query: CostQuery, deadline: number): Promise<CostRows> {
     const ranges = keptRanges(query);
     if (lengthOf(ranges) > KEPT_SUMS_MAX) throw queryTooLarge(query);
-    const kept = await inTransaction(this.#store, deadline, (transaction) =>
-      this.#keptSums(application, query, ranges, transaction),
+    const kept = await inSnapshot(this.#store, deadline, (snapshot) =>
+      this.#keptSums(application, query, ranges, snapshot),
     );
     return costRows(kept, query);
   }
@@ -35,8 +35,8 @@ export class Costs {
     dearestCount: number,
     deadline: number,
   ): Promise<VersionCosts> {
-    return inTransaction(this.#store, deadline, (transaction) =>
-      this.#versionCosts(application, key, dearestCount, transaction),
+    return inSnapshot(this.#store, deadline, (snapshot) =>
+      this.#versionCosts(application, key, dearestCount, snapshot),
     );
   }
 
@@ -46,9 +46,9 @@ export class Costs {
     [first, second]: readonly [VersionKey, VersionKey],
     deadline: number,
   ): Promise<readonly [VersionCosts, VersionCosts]> {
-    return inTransaction(this.#store, deadline, async (transaction) => [
-      await this.#versionCosts(application, first, 1, transaction),
-      await this.#versionCosts(application, second, 1, transaction),
+    return inSnapshot(this.#store, deadline, async (snapshot) => [
+      await this.#versionCosts(application, first, 1, snapshot),
+      await this.#versionCosts(application, second, 1, snapshot),
     ]);
   }
 
@@ -56,7 +56,7 @@ export class Costs {
     application: string,
     query: CostQuery,
     ranges: readonly KeptRange[],
-    transaction: Transaction,
+    snapshot: Snapshot,
   ): Promise<readonly KeptSum[]> {
     const documents: RollupDocument[] = [];
     for (const { grain, start, end } of ranges) {
@@ -67,7 +67,7 @@ export class Costs {
         '_id.h': { $gte: start, $lt: end },
       };
       const hint = query.type === undefined ? 'by_time' : 'by_type';
-      const options = { ...transaction, hint, limit, batchSize: limit };
+      const options = { ...snapshot, hint, limit, batchSize: limit };
       documents.push(...(await this.#store.rollups.find(filter, options).toArray()));
       if (documents.length > KEPT_SUMS_MAX) throw queryTooLarge(query);
     }
@@ -78,17 +78,17 @@ export class Costs {
     application: string,
     { type, version }: VersionKey,
     dearestCount: number,
-    transaction: Transaction,
+    snapshot: Snapshot,
   ): Promise<VersionCosts> {
     const lanes = await this.#store.histograms
-      .find({ _id: histogramKeysOf(application, type, version) }, transaction)
+      .find({ _id: histogramKeysOf(application, type, version) }, snapshot)
       .toArray();
     const filter = { '_id.a': application, t: type, v: version, ct: { $exists: true } };
     const dearest = await this.#store.experiences
-      .find(filter, { ...transaction, sort: { ct: -1, _id: 1 }, limit: dearestCount, hint: 'by_cost' })
+      .find(filter, { ...snapshot, sort: { ct: -1, _id: 1 }, limit: dearestCount, hint: 'by_cost' })
       .toArray();
     const [cheapest] = await this.#store.experiences
-      .find(filter, { ...transaction, sort: { ct: 1, _id: -1 }, limit: 1, hint: 'by_cost' })
+      .find(filter, { ...snapshot, sort: { ct: 1, _id: -1 }, limit: 1, hint: 'by_cost' })
       .toArray();
     const experiences = dearest.map(fromExperienceDocument);
     const extremes =

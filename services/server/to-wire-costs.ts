@@ -77,6 +77,7 @@ export function toWireDear(experience: Experience): WireDear {
     experienceId: experience.id,
     totalCost: formatMoney(experience.totals.cost.total),
     eventCount: String(experience.totals.eventCount),
+    unpricedEventCount: String(experience.totals.unpricedEventCount),
     createTime: toWireTime(experience.createTime),
     deleteTime: toWireTime(experience.deleteTime),
   };
