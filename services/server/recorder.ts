@@ -32,6 +32,31 @@ export class Recorder {
     return outcome;
   }
 
+  /**
+   * Records many: each one's outcome or the fault that befell it, in their order. Throws a fault only when none could be
+   * accepted.
+   */
+  async recordAll(
+    application: string,
+    records: readonly UsageRecord[],
+    deadline: number,
+  ): Promise<readonly (EventOutcome | Fault)[]> {
+    const now = new Date();
+    const settled = await Promise.allSettled(
+      records.map((record) => this.record(application, record, now, deadline)),
+    );
+    const outcomes = settled.map((one) => {
+      if (one.status === 'fulfilled') return one.value;
+      if (one.reason instanceof Fault) return one.reason;
+      throw one.reason;
+    });
+    const [first] = outcomes;
+    const isRefused = (outcome: EventOutcome | Fault | undefined) =>
+      outcome instanceof Fault && outcome.reason === 'OVERLOADED';
+    if (isRefused(first) && outcomes.every(isRefused)) throw first;
+    return outcomes;
+  }
+
   async createExperience(
     wanted: Omit<ExperienceEntry, 'kind' | 'createTime' | 'spareExperienceId'>,
     deadline: number,

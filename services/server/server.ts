@@ -15,6 +15,7 @@ import { experienceRunService } from './experience-run-service.js';
 import { experienceService } from './experience-service.js';
 import { experienceTypeService } from './experience-type-service.js';
 import { Handlers } from './handler.js';
+import { USAGE_LIMITS } from './item-limits.js';
 import { PageTokens } from './page-token.js';
 import { priceService } from './price-service.js';
 import { Recorder } from './recorder.js';
@@ -67,7 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const server = new Server(SERVER_OPTIONS);
   const addService = (service: ServiceDefinition, implementation: UntypedServiceImplementation) =>
-    server.addService(withUnreadableRequests(service), implementation);
+    server.addService(withUnreadableRequests(service, USAGE_LIMITS), implementation);
   addService(contract.ExperienceTypeService.service, experienceTypeService(ledger, tokens, handlers));
   addService(contract.ExperienceService.service, experienceService(ledger, recorder, tokens, handlers));
   addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));
