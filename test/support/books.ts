@@ -26,7 +26,7 @@ export interface Calls {
   /** Every event id that was sent; undefined: not looked at. */
   readonly sent: ReadonlySet<string> | undefined;
   /** What was answered OK, by event id. */
-  readonly told: ReadonlyMap<string, UsageEvent>;
+  readonly told: ReadonlyMap<string, Pick<UsageEvent, 'experienceId' | 'cost'>>;
 }
 
 export interface Books {
