@@ -257,6 +257,6 @@ function sample(): LedgerMeasurement {
       recordedPerSecondMeanwhile: 1_000,
       recordAckP99MsMeanwhile: 9,
     },
-    verify: { balanced: true, events: 31_000, duplicates: 0, costE18: '1', differences: [] },
+    verify: { balanced: true, events: 31_000, duplicates: 0, costE18: '1', differences: [], byService: null },
   };
 }

@@ -116,20 +116,34 @@ export function ledgerText(measured: LedgerMeasurement): string {
     targetTable(measured),
     legTable(legs),
     `idle: RecordUsage p50 ${ms(median(idle.recordUsageP50MsOfRounds))}, the driver alone ${ms(median(idle.driverP50MsOfRounds))}`,
-    `cost of one experience, p50/p99: of ${costReads.largeEvents.toLocaleString('en')} events ${ms(costReads.costOfLargeP50Ms)} / ${ms(costReads.costOfLargeP99Ms)}, ` +
-      `of ${costReads.smallEvents.toLocaleString('en')} ${ms(costReads.costOfSmallP50Ms)} / ${ms(costReads.costOfSmallP99Ms)}`,
-    `with ${costReads.storedExperiences.toLocaleString('en')} experiences and ${costReads.storedEvents.toLocaleString('en')} events stored and ${costReads.recordedPerSecondMeanwhile.toLocaleString('en')} events/s recorded, p50/p99 of ${costReads.readsOfEach} reads each: ` +
+    `cost of one experience, p50/p99: of ${count(costReads.largeEvents)} events ${ms(costReads.costOfLargeP50Ms)} / ${ms(costReads.costOfLargeP99Ms)}, ` +
+      `of ${count(costReads.smallEvents)} ${ms(costReads.costOfSmallP50Ms)} / ${ms(costReads.costOfSmallP99Ms)}`,
+    `with ${count(costReads.storedExperiences)} experiences and ${count(costReads.storedEvents)} events stored and ${count(costReads.recordedPerSecondMeanwhile)} events/s recorded, p50/p99 of ${costReads.readsOfEach} reads each: ` +
       `GetCostDistribution ${ms(costReads.distributionP50Ms)} / ${ms(costReads.distributionP99Ms)}, QueryCosts ${ms(costReads.queryCostsP50Ms)} / ${ms(costReads.queryCostsP99Ms)}, ` +
       `CompareVersions ${ms(costReads.compareVersionsP50Ms)} / ${ms(costReads.compareVersionsP99Ms)}`,
-    `memory of the service: ${mb(fullLoad.memoryAtStartMb)} before and ${mb(fullLoad.memoryAtEndMb)} after ${fullLoad.seconds} s of full load at ${fullLoad.eventsPerSecond.toLocaleString('en')} events/s, at most ${mb(fullLoad.peakMemoryMb)}`,
-    verify.balanced
-      ? `verify: the books hold exactly the ${verify.events.toLocaleString('en')} acknowledged events (${verify.duplicates.toLocaleString('en')} sent twice) and what they cost`
-      : `verify: THE BOOKS DIFFER: ${verify.differences.join('; ')}`,
+    `memory of the service: ${mb(fullLoad.memoryAtStartMb)} before and ${mb(fullLoad.memoryAtEndMb)} after ${fullLoad.seconds} s of full load at ${count(fullLoad.eventsPerSecond)} events/s, at most ${mb(fullLoad.peakMemoryMb)}`,
+    verifyLine(verify),
     ...(measured.rawDocumentsSame
       ? []
       : ['the documents of the driver alone were NOT those of the service: the ratios to it say nothing']),
   ];
   return lines.join('\n\n');
+}
+
+function verifyLine({
+  balanced,
+  events,
+  duplicates,
+  differences,
+  byService,
+}: LedgerMeasurement['verify']): string {
+  const own =
+    byService === null
+      ? ''
+      : `; the service's own check found ${byService.differences} differences in ${byService.seconds} s`;
+  return balanced
+    ? `verify: the books hold exactly the ${count(events)} acknowledged events (${count(duplicates)} sent twice) and what they cost${own}`
+    : `verify: THE BOOKS DIFFER: ${differences.join('; ')}${own}`;
 }
 
 function targetTable(measured: LedgerMeasurement): string {
@@ -182,6 +196,10 @@ function notes({ loadIsTheLimit, repeatedMessages }: LegFigures): string {
 
 function figure(value: number | null): string {
   return value === null ? '-' : String(value);
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en');
 }
 
 function ms(value: number | null): string {

@@ -26,6 +26,7 @@ import { figuresOf, type Leg, type LegFigures, type Round, rounded, runRound } f
 import { Loader } from './loader.js';
 import { processUsage } from './process-usage.js';
 import { sameDocuments } from './same-documents.js';
+import { type ServiceVerify, serviceVerify } from './service-verify.js';
 import { percentile } from './statistics.js';
 import { differences, storedBooks } from './stored-books.js';
 
@@ -67,6 +68,8 @@ export interface VerifyFigures {
   /** Decimal, exact. */
   readonly costE18: string;
   readonly differences: readonly string[];
+  /** What the service's own check found; null: it has none. */
+  readonly byService: ServiceVerify | null;
 }
 
 export async function measureLedger(options: {
@@ -158,7 +161,7 @@ async function measureRecording(mongod: MongodProcess, sizes: LedgerSizes, log: 
     log(`full load for ${sizes.fullLoadSeconds} s`);
     const fullLoad = await measureFullLoad(legs, loader, mongod, service, sizes, books);
     log('comparing the books with what was acknowledged');
-    const verify = await books.compare(uri);
+    const verify = await books.compare(uri, service.address);
     const named = legs.map(({ name, title }) => [name, { title, ...figuresOf(rounds[name] ?? []) }] as const);
     return { rawDocumentsSame, rounds, legs: Object.fromEntries(named), idle, fullLoad, verify };
   } finally {
@@ -255,15 +258,17 @@ class AcknowledgedBooks {
     this.#duplicates += result.duplicates;
   }
 
-  async compare(uri: string): Promise<VerifyFigures> {
+  async compare(uri: string, address: string): Promise<VerifyFigures> {
     const acknowledged = { count: this.#count, cost: this.#cost };
     const found = differences(await storedBooks(uri, DATABASE), acknowledged);
+    const byService = (await serviceVerify(address)) ?? null;
     return {
-      balanced: found.length === 0,
+      balanced: found.length === 0 && (byService?.differences ?? 0) === 0,
       events: Number(this.#count),
       duplicates: this.#duplicates,
       costE18: String(this.#cost),
       differences: found,
+      byService,
     };
   }
 }
