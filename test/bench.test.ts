@@ -171,6 +171,8 @@ test('the report gives programs every figure, and people each target', () => {
     costReadAt1MTo1K: 1.02,
     idleAckToDriver: 1.25,
   });
+  // Of the driver alone 47.5 and 25 µs, of batches 20 and 50, of the stream 25 and 62.5.
+  expect(json.cpuRatios).toEqual({ batchToRawInsert: 1.04, streamToRawInsert: 0.83 });
   expect(json).toMatchObject({ distributionP99Ms: 12, memoryMb: 321, verify: { balanced: true }, cores: 2 });
   expect(json.targets.filter(({ isMet }) => !isMet).map(({ name }) => name)).toEqual(['unaryToEmptyHandler']);
   expect(json.legs.batch1000).toMatchObject({

@@ -15,9 +15,9 @@ import { planBatch } from '../../services/ledger/plan.js';
 import { Store, TRANSACTION_OPTIONS, toBinary } from '../../services/ledger/store.js';
 import { APPLICATION, benchEntry, benchState, factsOfNothing } from './bench-documents.js';
 import { benchRecord } from './bench-record.js';
+import type { LoadResult, PreparedLoad } from './load-result.js';
 import { benchClient, recordSender } from './record-sender.js';
 import { RequestTemplate } from './request-template.js';
-import type { LoadResult, PreparedLoad } from './work.js';
 
 export interface IdleOptions {
   readonly address: string;

@@ -7,7 +7,7 @@ import { planBatch } from '../../services/ledger/plan.js';
 import { toBinary } from '../../services/ledger/store.js';
 import { APPLICATION, benchEntry, benchState, factsOfNothing } from './bench-documents.js';
 import { benchRecord, EVENTS_OF_EXPERIENCE } from './bench-record.js';
-import { type LoadResult, NO_RECORDS, type PreparedLoad } from './work.js';
+import { type LoadResult, NO_RECORDS, type PreparedLoad } from './load-result.js';
 
 export interface InsertOptions {
   readonly uri: string;

@@ -19,6 +19,7 @@ export function ledgerJson(measured: LedgerMeasurement) {
         { least: rounded(least), most: rounded(most) },
       ]),
     ),
+    cpuRatios: cpuRatiosOf(legs),
     distributionP99Ms: costReads.distributionP99Ms,
     memoryMb: fullLoad.peakMemoryMb,
     verify,
@@ -54,6 +55,22 @@ function ratiosOf({ rounds, idle, costReads }: LedgerMeasurement): Readonly<Reco
     unaryToEmptyHandler: ratioOfRounds(rates('unary64'), rates('emptyUnary64')),
     costReadAt1MTo1K: { ratio: costReadRatio, least: costReadRatio, most: costReadRatio },
     idleAckToDriver: ratioOfRounds(idle.recordUsageP50MsOfRounds, idle.driverP50MsOfRounds),
+  };
+}
+
+/**
+ * What the driver alone and mongod use of the processor for an event, over what the service and mongod use. The same as
+ * the ratios of rates where all cores are ours, and about the same where others take their part of them.
+ */
+function cpuRatiosOf(legs: LedgerMeasurement['legs']): Readonly<Record<string, number | null>> {
+  const micros = (name: string): number => {
+    const leg = legs[name];
+    const own = name === 'rawInsert' ? leg?.loadCpuMicrosPerEvent : leg?.serverCpuMicrosPerEvent;
+    return (own ?? Number.NaN) + (leg?.mongodCpuMicrosPerEvent ?? Number.NaN);
+  };
+  return {
+    batchToRawInsert: rounded(micros('rawInsert') / micros('batch1000')),
+    streamToRawInsert: rounded(micros('rawInsert') / micros('stream')),
   };
 }
 
@@ -115,6 +132,11 @@ export function ledgerText(measured: LedgerMeasurement): string {
     `${sizes.rounds} rounds, all loads in turn, ${sizes.legSeconds} s each; medians of the rounds. Only ratios within a run mean anything elsewhere.`,
     targetTable(measured),
     legTable(legs),
+    `the same of CPU time instead of rates, which others on the machine disturb less: ${Object.entries(
+      cpuRatiosOf(legs),
+    )
+      .map(([name, ratio]) => `${name} ${ratio ?? '-'}`)
+      .join(', ')}`,
     `idle: RecordUsage p50 ${ms(median(idle.recordUsageP50MsOfRounds))}, the driver alone ${ms(median(idle.driverP50MsOfRounds))}`,
     `cost of one experience, p50/p99: of ${count(costReads.largeEvents)} events ${ms(costReads.costOfLargeP50Ms)} / ${ms(costReads.costOfLargeP99Ms)}, ` +
       `of ${count(costReads.smallEvents)} ${ms(costReads.costOfSmallP50Ms)} / ${ms(costReads.costOfSmallP99Ms)}`,

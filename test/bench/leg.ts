@@ -1,9 +1,10 @@
 import type { MongodProcess } from '../../services/stack/mongod-process.js';
 import type { NodeProcess } from '../../services/stack/node-process.js';
+import type { LoadResult } from './load-result.js';
 import type { Loader } from './loader.js';
 import { processUsage } from './process-usage.js';
 import { median, percentile, sum } from './statistics.js';
-import type { LoadResult, Work } from './work.js';
+import type { Work } from './work.js';
 
 /** One load that is measured round after round, in turn with others. */
 export interface Leg {

@@ -1,8 +1,9 @@
 import { prepareIdleWork } from './idle-work.js';
 import { prepareInsertLoad } from './insert-load.js';
+import type { PreparedLoad } from './load-result.js';
 import { prepareReadLoad } from './read-load.js';
 import { prepareRecordLoad } from './record-load.js';
-import type { FromLoadProcess, PreparedLoad, ToLoadProcess, Work } from './work.js';
+import type { FromLoadProcess, ToLoadProcess, Work } from './work.js';
 
 /** The load generator: a process of its own, so that what it takes is not taken from what it measures. */
 

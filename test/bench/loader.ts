@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { FromLoadProcess, LoadResult, ToLoadProcess, Work } from './work.js';
+import type { LoadResult } from './load-result.js';
+import type { FromLoadProcess, ToLoadProcess, Work } from './work.js';
 
 /** A load process, told what to do. */
 export class Loader {

@@ -1,5 +1,5 @@
+import { type LoadResult, NO_RECORDS, type PreparedLoad } from './load-result.js';
 import { benchClient, callBytes } from './record-sender.js';
-import { type LoadResult, NO_RECORDS, type PreparedLoad } from './work.js';
 
 export interface ReadOptions {
   readonly address: string;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newUuid } from '../../services/domain/new-uuid.js';
+import type { LoadResult, PreparedLoad } from './load-result.js';
 import { benchClient, type RecordSender, recordSender, StreamEnded } from './record-sender.js';
 import { type MessageShape, RequestTemplate } from './request-template.js';
-import type { LoadResult, PreparedLoad } from './work.js';
 
 export interface RecordLoadOptions {
   readonly address: string;
