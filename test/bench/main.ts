@@ -1,18 +1,18 @@
 import { parseArgs } from 'node:util';
 import { ledgerJson, ledgerText } from './ledger-report.js';
 import { measureLedger } from './ledger-suite.js';
-import { profileBatches } from './profile-suite.js';
+import { isProfiledLoad, profileLoad } from './profile-suite.js';
 
 /**
  * The benchmark: `npm run bench`, `npm run bench -- --quick`, `npm run bench -- profile`. With `--json` (and `npm run -s`,
  * which keeps npm's own lines away) standard output holds one JSON object and nothing else.
  */
 
-const HELP = `npm run bench -- [suite] [--quick] [--json]
+const HELP = `npm run bench -- [suite [load]] [--quick] [--json]
 
 Suites:
   ledger   recording and reading costs, against the driver alone and empty handlers (this if none is named)
-  profile  where the service spends its time while batches are recorded
+  profile  where the service spends its time under a load: batch (if none is named), stream, unary (64 in flight), single
 
   --quick  under 50 seconds, with smaller sets
   --json   one JSON object on standard output; use npm run -s
@@ -27,7 +27,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const { quick, json, help } = values;
-const [suite = 'ledger'] = positionals;
+const [suite = 'ledger', load = 'batch'] = positionals;
 const log = (line: string): void => {
   process.stderr.write(`${(performance.now() / 1_000).toFixed(1).padStart(6)} s  ${line}\n`);
 };
@@ -45,7 +45,8 @@ switch (help ? 'help' : suite) {
     break;
   }
   case 'profile': {
-    const profile = await profileBatches({ quick, log });
+    if (!isProfiledLoad(load)) throw new Error(`there is no load '${load}'`);
+    const profile = await profileLoad({ load, quick, log });
     process.stdout.write(`${json ? JSON.stringify(profile.json) : profile.text}\n`);
     break;
   }

@@ -13,12 +13,13 @@ import { type CpuProfile, type SelfTime, selfTimes } from './cpu-profile.js';
 import { Loader } from './loader.js';
 import type { Work } from './work.js';
 
-/** Where the service spends its time while batches are recorded: the functions with the most time of their own. */
-export async function profileBatches(options: {
+/** Where the service spends its time under a load: the functions with the most time of their own. */
+export async function profileLoad(options: {
+  readonly load: ProfiledLoad;
   readonly quick: boolean;
   readonly log: LineLog;
 }): Promise<{ readonly json: unknown; readonly text: string }> {
-  const { quick, log } = options;
+  const { load, quick, log } = options;
   const executable = await benchMongodExecutable(log);
   return withPartialFolder(cacheFolder(process.env), async (folder) => {
     const mongod = await startBenchMongod(executable, join(folder, 'mongodb'));
@@ -34,12 +35,11 @@ export async function profileBatches(options: {
       const work: Work = {
         kind: 'record',
         address: service.address,
-        shape: { call: 'batch', records: 1_000, eventsOfExperience: EVENTS_OF_EXPERIENCE, resentOfTen: 0 },
-        inFlight: 4,
-        connections: 2,
+        ...LOADS[load],
+        connections: load === 'batch' ? 2 : 1,
         seconds: quick ? QUICK_SECONDS : SECONDS,
       };
-      log('recording batches of 1,000 under the profiler');
+      log(`load '${load}' under the profiler`);
       await loader.prepare({ ...work, seconds: WARM_UP_SECONDS });
       await loader.run();
       await loader.prepare(work);
@@ -55,13 +55,14 @@ export async function profileBatches(options: {
       const eventsPerSecond = Math.round((events / elapsedMs) * 1_000);
       const json = {
         suite: 'profile',
+        load,
         eventsPerSecond,
         busyMicrosPerEvent: Math.round(microsPerEvent * 100) / 100,
         modules,
         functions: functions.slice(0, FUNCTIONS_MAX),
       };
       const text = [
-        `batches of 1,000 under the profiler: ${eventsPerSecond.toLocaleString('en')} events/s, ${microsPerEvent.toFixed(2)} µs an event on the main thread`,
+        `load '${load}' under the profiler: ${eventsPerSecond.toLocaleString('en')} events/s, ${microsPerEvent.toFixed(2)} µs an event on the main thread`,
         linesOf('by module', modules.slice(0, MODULES_MAX), events),
         linesOf('by function', functions.slice(0, FUNCTIONS_MAX), events),
       ].join('\n\n');
@@ -81,6 +82,20 @@ function linesOf(title: string, times: readonly SelfTime[], events: number): str
       `${percent.toFixed(1).padStart(6)} %  ${(micros / events).toFixed(2).padStart(6)} µs  ${name}`,
   );
   return [`${title}: part of the busy time, microseconds an event`, ...lines].join('\n');
+}
+
+const EVERY_LOAD = { eventsOfExperience: EVENTS_OF_EXPERIENCE, resentOfTen: 0 } as const;
+const LOADS = {
+  batch: { shape: { ...EVERY_LOAD, call: 'batch', records: 1_000 }, inFlight: 4 },
+  stream: { shape: { ...EVERY_LOAD, call: 'stream', records: 500 }, inFlight: 8 },
+  unary: { shape: { ...EVERY_LOAD, call: 'unary', records: 1 }, inFlight: 64 },
+  single: { shape: { ...EVERY_LOAD, call: 'unary', records: 1 }, inFlight: 1 },
+} as const;
+
+export type ProfiledLoad = keyof typeof LOADS;
+
+export function isProfiledLoad(name: string): name is ProfiledLoad {
+  return Object.hasOwn(LOADS, name);
 }
 
 /** The clock that the profiler's times are of. */
