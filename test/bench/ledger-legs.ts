@@ -23,6 +23,7 @@ export function ledgerLegs(options: {
   ): Leg => ({
     name,
     title,
+    isCompared: COMPARED.has(name),
     server,
     work: () => ({
       kind: 'record',
@@ -44,6 +45,7 @@ export function ledgerLegs(options: {
     {
       name: 'rawInsert',
       title: 'driver alone, insertMany of 500, 2 connections',
+      isCompared: true,
       server: undefined,
       work: () => ({
         kind: 'insert',
@@ -75,6 +77,7 @@ export function ledgerLegs(options: {
   ];
 }
 
+const COMPARED = new Set(['emptyUnary64', 'unary64', 'stream', 'batch1000']);
 const STREAM = { call: 'stream', records: 500 } as const;
 const ONE_EACH = { call: 'batch', records: 1_000, eventsOfExperience: 1 } as const;
 /** As many as the driver alone uses. */

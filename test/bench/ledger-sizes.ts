@@ -1,6 +1,8 @@
 /** How much the ledger suite does. */
 export interface LedgerSizes {
   readonly rounds: number;
+  /** Of those loads that no ratio is made of. */
+  readonly otherRounds: number;
   readonly legSeconds: number;
   readonly warmUpSeconds: number;
   readonly idlePairs: number;
@@ -17,6 +19,7 @@ export interface LedgerSizes {
 
 export const FULL: LedgerSizes = {
   rounds: 5,
+  otherRounds: 5,
   legSeconds: 2,
   warmUpSeconds: 1,
   idlePairs: 100,
@@ -32,14 +35,15 @@ export const FULL: LedgerSizes = {
 /** Under 50 seconds in all. */
 export const QUICK: LedgerSizes = {
   rounds: 3,
+  otherRounds: 1,
   legSeconds: 0.3,
   warmUpSeconds: 0.2,
-  idlePairs: 40,
+  idlePairs: 30,
   fullLoadSeconds: 10,
   largeEvents: 100_000,
   smallEvents: 1_000,
-  costReads: 300,
-  experiences: 4_000,
+  costReads: 200,
+  experiences: 2_000,
   eventsPerSecond: 1_000,
   distributionSeconds: 3,
 };

@@ -11,6 +11,8 @@ export interface Leg {
   readonly name: string;
   /** For people. */
   readonly title: string;
+  /** Whether a ratio is made of it: such legs are never left out of a round. */
+  readonly isCompared: boolean;
   work(): Work;
   /** Who serves it; its time is measured. undefined: the driver is the load itself. */
   readonly server: Pick<NodeProcess, 'pid'> | undefined;
