@@ -106,7 +106,7 @@ export function isPassing(error: unknown): boolean {
 }
 
 /** Full jitter, but never before the service's own hint. */
-function backoffMs(attempt: number, error: unknown): number {
+export function backoffMs(attempt: number, error: unknown): number {
   const hintMs = error instanceof ExperiencesError ? (error.retryAfterMs ?? 0) : 0;
   return hintMs + Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempt - 1));
 }

@@ -32,36 +32,60 @@ type ExperiencesErrorFields = Pick<
 /** Errors that are not a gRPC status come back as they are. */
 export function fromServiceError(error: unknown): unknown {
   if (!isServiceError(error)) return error;
-  const details = new Map<string, unknown>();
-  for (const { type_url, value } of statusDetails(error)) {
+  return fromStatus({ code: error.code, message: error.details, details: statusDetails(error) }, error);
+}
+
+/** A status as a message: what became of one of many records. */
+export function fromStatus(
+  { code, message, details }: { readonly code: number; readonly message: string; readonly details: Details },
+  cause?: unknown,
+): ExperiencesError {
+  const found = new Map<string, unknown>();
+  for (const { type_url, value } of details) {
     const name = DETAIL_NAMES.find((candidate) => type_url === `type.googleapis.com/google.rpc.${candidate}`);
-    if (name !== undefined) details.set(name, errorMessageType(name).deserialize(value));
+    if (name !== undefined) found.set(name, errorMessageType(name).deserialize(value));
   }
-  const info = details.get('ErrorInfo') as { reason: string; metadata: Record<string, string> } | undefined;
-  const bad = details.get('BadRequest') as { fieldViolations: ExperiencesError['violations'] } | undefined;
-  const retry = details.get('RetryInfo') as
+  const info = found.get('ErrorInfo') as { reason: string; metadata: Record<string, string> } | undefined;
+  const bad = found.get('BadRequest') as { fieldViolations: ExperiencesError['violations'] } | undefined;
+  const retry = found.get('RetryInfo') as
     | { retryDelay: { seconds: string; nanos: number } | null }
     | undefined;
   const delay = retry?.retryDelay ?? undefined;
   return new ExperiencesError(
-    error.details,
+    message,
     {
-      code: status[error.code] ?? 'UNKNOWN',
+      code: status[code] ?? 'UNKNOWN',
       reason: info?.reason,
       metadata: info?.metadata ?? {},
       violations: (bad?.fieldViolations ?? []).map(({ field, description }) => ({ field, description })),
       retryAfterMs:
         delay === undefined ? undefined : Number(delay.seconds) * 1_000 + Math.round(delay.nanos / 1e6),
     },
-    error,
+    cause,
   );
+}
+
+/** What the client itself refuses, or stops waiting for. */
+export function ownError(
+  code:
+    | 'INVALID_ARGUMENT'
+    | 'FAILED_PRECONDITION'
+    | 'RESOURCE_EXHAUSTED'
+    | 'DEADLINE_EXCEEDED'
+    | 'UNAVAILABLE',
+  message: string,
+): ExperiencesError {
+  const none = { reason: undefined, metadata: {}, violations: [], retryAfterMs: undefined };
+  return new ExperiencesError(message, { code, ...none });
 }
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
 }
 
-function statusDetails(error: ServiceError): readonly { type_url: string; value: Buffer }[] {
+type Details = readonly { readonly type_url: string; readonly value: Buffer }[];
+
+function statusDetails(error: ServiceError): Details {
   const metadata = error.metadata instanceof Metadata ? error.metadata : new Metadata();
   const [encoded] = metadata.get('grpc-status-details-bin');
   if (!Buffer.isBuffer(encoded)) return [];

@@ -5,11 +5,15 @@ import type { ExperienceTotals__Output } from '../contract/generated/experiences
 import type { ExperienceType__Output } from '../contract/generated/experiences/v1/ExperienceType.js';
 import type { Price__Output } from '../contract/generated/experiences/v1/Price.js';
 import type { Rate__Output } from '../contract/generated/experiences/v1/Rate.js';
+import type { RecordResult__Output } from '../contract/generated/experiences/v1/RecordResult.js';
 import type { RecordUsageResponse__Output } from '../contract/generated/experiences/v1/RecordUsageResponse.js';
+import type { RecordWarning__Output } from '../contract/generated/experiences/v1/RecordWarning.js';
 import type { UnitCount__Output } from '../contract/generated/experiences/v1/UnitCount.js';
 import type { UnpricedUnits__Output } from '../contract/generated/experiences/v1/UnpricedUnits.js';
+import type { UsageAck__Output } from '../contract/generated/experiences/v1/UsageAck.js';
 import type { UsageEvent__Output } from '../contract/generated/experiences/v1/UsageEvent.js';
 import type { Timestamp__Output } from '../contract/generated/google/protobuf/Timestamp.js';
+import { fromStatus } from './experiences-error.js';
 import type {
   Cost,
   Experience,
@@ -19,9 +23,11 @@ import type {
   Price,
   Rate,
   RecordedUsage,
+  RecordResult,
   RunState,
   Units,
   UnpricedUnits,
+  UsageAck,
   UsageEvent,
   UsageOutcome,
 } from './types.js';
@@ -77,11 +83,32 @@ export function fromWireRecorded(wire: RecordUsageResponse__Output): RecordedUsa
     duplicate: wire.duplicate,
     experienceCreated: wire.experienceCreated,
     experienceIdReplaced: wire.experienceIdReplaced,
-    warnings: wire.warnings.map(({ code, message }) => ({
-      code: code.replace('RECORD_WARNING_CODE_', ''),
-      message,
-    })),
+    warnings: wire.warnings.map(fromWireWarning),
   };
+}
+
+export function fromWireResult(wire: RecordResult__Output): RecordResult {
+  const { index, error, ack } = wire;
+  if (error) return { index, error: fromStatus(error) };
+  return { index, ack: fromWireAck(promised(ack)) };
+}
+
+function fromWireAck(ack: UsageAck__Output): UsageAck {
+  return {
+    eventId: ack.eventId,
+    experienceId: ack.experienceId || undefined,
+    duplicate: ack.duplicate,
+    experienceCreated: ack.experienceCreated,
+    experienceIdReplaced: ack.experienceIdReplaced,
+    cost: fromWireCost(ack.cost),
+    priceId: ack.priceId || undefined,
+    unpricedUnits: ack.unpricedUnits.map(fromWireUnpriced),
+    warnings: ack.warnings.map(fromWireWarning),
+  };
+}
+
+function fromWireWarning({ code, message }: RecordWarning__Output): UsageAck['warnings'][number] {
+  return { code: code.replace('RECORD_WARNING_CODE_', ''), message };
 }
 
 export function fromWireEvent(event: UsageEvent__Output): UsageEvent {

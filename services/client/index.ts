@@ -3,3 +3,4 @@ export { attributionMetadata } from './attribution-metadata.js';
 export { type ClientOptions, ExperiencesClient } from './client.js';
 export { ExperiencesError } from './experiences-error.js';
 export type * from './types.js';
+export type { UsageRecorder, UsageRecorderOptions } from './usage-recorder.js';

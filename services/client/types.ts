@@ -3,6 +3,8 @@
  * Dates, to the millisecond; what is undefined was not given or does not apply.
  */
 
+import type { ExperiencesError } from './experiences-error.js';
+
 export type Money = string;
 
 export interface ExperienceType {
@@ -172,6 +174,38 @@ export interface RecordedUsage {
   readonly experienceCreated: boolean;
   readonly experienceIdReplaced: boolean;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
+}
+
+/** A recorded call in short. */
+export interface UsageAck {
+  readonly eventId: string;
+  /** undefined: unattributed. */
+  readonly experienceId: string | undefined;
+  readonly duplicate: boolean;
+  readonly experienceCreated: boolean;
+  readonly experienceIdReplaced: boolean;
+  /** Of the units that have a price. */
+  readonly cost: Cost;
+  readonly priceId: string | undefined;
+  readonly unpricedUnits: readonly UnpricedUnits[];
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+}
+
+/** What became of one of many records: it has an `ack` or an `error`. */
+export type RecordResult = {
+  /** Which record, from 0. */
+  readonly index: number;
+} & (
+  | { readonly ack: UsageAck; readonly error?: undefined }
+  | { readonly error: ExperiencesError; readonly ack?: undefined }
+);
+
+export interface RecordedBatch {
+  /** In the order of the records; with `view: 'ERRORS_ONLY'` only the errors. */
+  readonly results: readonly RecordResult[];
+  readonly recordedCount: number;
+  readonly duplicateCount: number;
+  readonly failedCount: number;
 }
 
 export interface ExperienceCost {

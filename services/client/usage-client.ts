@@ -1,9 +1,10 @@
 import { contract } from '../contract/contract.js';
 import { type Channel, callUnary } from './call.js';
-import { fromWireEvent, fromWireRecorded } from './from-wire.js';
+import { fromWireEvent, fromWireRecorded, fromWireResult } from './from-wire.js';
 import { PAGE_SIZE, pages } from './pages.js';
 import { toWireRecord } from './to-wire.js';
-import type { RecordedUsage, UsageEvent, UsageRecord } from './types.js';
+import type { RecordedBatch, RecordedUsage, UsageEvent, UsageRecord } from './types.js';
+import { UsageRecorder, type UsageRecorderOptions } from './usage-recorder.js';
 
 const methods = contract.UsageService.service;
 
@@ -20,6 +21,27 @@ export class UsageClient {
     return fromWireRecorded(
       await callUnary(this.#channel, methods.RecordUsage, { record: toWireRecord(record) }),
     );
+  }
+
+  /**
+   * Up to 1,000 calls at once; resolves when what became of each is known. What is wrong with one is that one's result
+   * alone; it rejects only when nothing is known of any.
+   */
+  async recordBatch(
+    records: readonly UsageRecord[],
+    options: { readonly view?: 'FULL' | 'ERRORS_ONLY' } = {},
+  ): Promise<RecordedBatch> {
+    const request = {
+      records: records.map(toWireRecord),
+      view: `BATCH_VIEW_${options.view ?? 'FULL'}`,
+    } as const;
+    const { results, ...counts } = await callUnary(this.#channel, methods.BatchRecordUsage, request);
+    return { ...counts, results: results.map(fromWireResult) };
+  }
+
+  /** For many calls, one by one: they travel together on one stream. To be closed. */
+  recorder(options: UsageRecorderOptions = {}): UsageRecorder {
+    return new UsageRecorder(this.#channel, options);
   }
 
   /** Of one experience, in the order they were recorded, read page by page. */

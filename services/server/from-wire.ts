@@ -1,4 +1,5 @@
 import type { Attribution__Output } from '../contract/generated/experiences/v1/Attribution.js';
+import type { BatchRecordUsageRequest__Output } from '../contract/generated/experiences/v1/BatchRecordUsageRequest.js';
 import type { Rate__Output } from '../contract/generated/experiences/v1/Rate.js';
 import type { UnitCount__Output } from '../contract/generated/experiences/v1/UnitCount.js';
 import type { UnitRate__Output } from '../contract/generated/experiences/v1/UnitRate.js';
@@ -193,6 +194,23 @@ function fromWireOutcome(wire: UsageRecord__Output['outcome'], check: RequestChe
       wire satisfies never;
       check.bad('record.outcome', 'is not an outcome of the contract');
       return 'FAILED';
+  }
+}
+
+/** Which results of many records are wanted. */
+export type BatchView = 'FULL' | 'ERRORS_ONLY';
+
+export function fromWireView(wire: BatchRecordUsageRequest__Output['view'], check: RequestCheck): BatchView {
+  switch (wire) {
+    case 'BATCH_VIEW_UNSPECIFIED':
+    case 'BATCH_VIEW_FULL':
+      return 'FULL';
+    case 'BATCH_VIEW_ERRORS_ONLY':
+      return 'ERRORS_ONLY';
+    default:
+      wire satisfies never; // As with outcomes.
+      check.bad('view', 'is not a view of the contract');
+      return 'FULL';
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Fault } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
 import type { UsageRecord } from '../domain/usage.js';
 import { contentHash } from '../ledger/content-hash.js';
@@ -8,16 +9,38 @@ import type { WriteOutcome } from '../ledger/write-call.js';
 /** Turns checked requests into entries and hands them to the ledger, which writes them with those of other calls. */
 export class Recorder {
   readonly #ledger: Ledger;
+  /** Makes the fault for a record that a bug of ours keeps from being recorded. */
+  readonly #incident: (error: unknown) => Fault;
   #lastTimeMs = 0;
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, incident: (error: unknown) => Fault) {
     this.#ledger = ledger;
+    this.#incident = incident;
   }
 
   async record(application: string, record: UsageRecord, deadline: number): Promise<EventOutcome> {
     const outcome = await this.#writeOne(this.#entryOf(application, record, this.#now()), deadline);
     if (outcome.kind !== 'event') throw new Error('an event entry has an event outcome');
     return outcome;
+  }
+
+  /**
+   * Records many: each one's outcome or the fault that befell it, in their order. Throws a fault only when none could be
+   * accepted.
+   */
+  async recordAll(
+    application: string,
+    records: readonly UsageRecord[],
+    deadline: number,
+  ): Promise<readonly (EventOutcome | Fault)[]> {
+    const now = this.#now();
+    const entries = records.map((record) => this.#entryOf(application, record, now));
+    return (await this.#ledger.write(entries, deadline)).map((outcome) => {
+      if (outcome.kind === 'event') return outcome;
+      if (outcome.kind === 'refused') return outcome.fault;
+      if (outcome.kind === 'failed') return this.#incident(outcome.error);
+      throw new Error('an event entry has an event outcome');
+    });
   }
 
   async createExperience(

@@ -15,11 +15,13 @@ import { experienceRunService } from './experience-run-service.js';
 import { experienceService } from './experience-service.js';
 import { experienceTypeService } from './experience-type-service.js';
 import { Handlers } from './handler.js';
+import { USAGE_LIMITS } from './item-limits.js';
 import { PageTokens } from './page-token.js';
 import { priceService } from './price-service.js';
 import { Recorder } from './recorder.js';
 import { addReflection } from './reflection.js';
 import { Runs } from './runs.js';
+import { incidentFault } from './status.js';
 import { withUnreadableRequests } from './unreadable-request.js';
 import { usageService } from './usage-service.js';
 import { WorkflowEngine } from './workflow-engine.js';
@@ -60,13 +62,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     namespace: options.temporalNamespace,
   });
   const handlers = new Handlers(options.logger, { application: APPLICATION, strictIds: options.strictIds });
-  const recorder = new Recorder(ledger);
+  const recorder = new Recorder(ledger, (error) => incidentFault(error, options.logger, 'RecordUsage'));
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
 
   const server = new Server(SERVER_OPTIONS);
   const addService = (service: ServiceDefinition, implementation: UntypedServiceImplementation) =>
-    server.addService(withUnreadableRequests(service), implementation);
+    server.addService(withUnreadableRequests(service, USAGE_LIMITS), implementation);
   addService(contract.ExperienceTypeService.service, experienceTypeService(ledger, tokens, handlers));
   addService(contract.ExperienceService.service, experienceService(ledger, recorder, tokens, handlers));
   addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));

@@ -1,17 +1,24 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { Fault } from '../domain/fault.js';
+import { type ItemLimits, withinLimits } from './item-limits.js';
 
 /**
- * The same service, but a request whose bytes are no message of the contract reaches the handler, to be refused by
- * {@link readableRequest}: by itself grpc-js answers it INTERNAL, as if the fault were ours.
+ * The same service, but a request whose bytes are no message of the contract, or hold more items than they may, reaches
+ * the handler, to be refused by {@link readableRequest}: by itself grpc-js answers it INTERNAL, as if the fault were ours.
+ * Items are counted before they are decoded, because a message of empty ones takes hundreds of times its size.
  */
-export function withUnreadableRequests(service: ServiceDefinition): ServiceDefinition {
+export function withUnreadableRequests(
+  service: ServiceDefinition,
+  limits: Readonly<Record<string, ItemLimits>> = {},
+): ServiceDefinition {
   const methods = Object.entries(service).map(([name, method]) => {
+    const ofMethod = limits[name];
+    const decode = (bytes: Buffer): unknown => method.requestDeserialize(bytes);
     const requestDeserialize = (bytes: Buffer): unknown => {
       try {
-        return method.requestDeserialize(bytes);
-      } catch {
-        return UNREADABLE; // Whatever the decoder says is of its own inside.
+        return ofMethod === undefined ? decode(bytes) : withinLimits(bytes, ofMethod, decode);
+      } catch (error) {
+        return error instanceof Fault ? new Unreadable(error) : UNREADABLE; // What the decoder says is of its own inside.
       }
     };
     return [name, { ...method, requestDeserialize }];
@@ -20,8 +27,19 @@ export function withUnreadableRequests(service: ServiceDefinition): ServiceDefin
 }
 
 export function readableRequest<Request>(request: Request): Request {
-  if ((request as unknown) !== UNREADABLE) return request;
-  throw new Fault('INVALID_FIELDS', 'The request cannot be read as a message of the contract.');
+  if (request instanceof Unreadable) throw request.fault;
+  return request;
 }
 
-const UNREADABLE = Symbol('a request that cannot be read');
+/** Stands in the place of a request, up to the handler that refuses it. */
+class Unreadable {
+  readonly fault: Fault;
+
+  constructor(fault: Fault) {
+    this.fault = fault;
+  }
+}
+
+const UNREADABLE = new Unreadable(
+  new Fault('INVALID_FIELDS', 'The request cannot be read as a message of the contract.'),
+);

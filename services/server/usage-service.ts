@@ -1,14 +1,17 @@
 import type { UsageServiceHandlers } from '../contract/generated/experiences/v1/UsageService.js';
+import { Fault } from '../domain/fault.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { EventPosition } from '../ledger/usage-events.js';
 import { fromAttributionMetadata, mergeAttribution } from './attribution-metadata.js';
+import { batchRecordUsage } from './batch-record-usage.js';
 import { fromWireUsageRecord } from './from-wire.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
+import { UsageStream } from './stream-usage.js';
 import { toWireEvent, toWireWarnings } from './to-wire.js';
 
 export function usageService(
@@ -17,6 +20,7 @@ export function usageService(
   tokens: PageTokens,
   handlers: Handlers,
 ): UsageServiceHandlers {
+  let streams = 0;
   return {
     RecordUsage: handlers.unary(async (request, { application, strictIds, metadata, deadline }) => {
       const check = new RequestCheck({ strictIds });
@@ -35,6 +39,22 @@ export function usageService(
         experienceIdReplaced: event.experienceIdReplaced,
         warnings: toWireWarnings(event),
       };
+    }),
+
+    BatchRecordUsage: handlers.unary((request, context) => batchRecordUsage(recorder, request, context)),
+
+    StreamUsage: handlers.duplex(async (context) => {
+      if (streams >= STREAMS_MAX) {
+        throw new Fault('OVERLOADED', `This process serves at most ${STREAMS_MAX} streams of usage.`, {
+          retryAfterMs: 1_000,
+        });
+      }
+      streams += 1;
+      try {
+        await new UsageStream(recorder, context).run();
+      } finally {
+        streams -= 1;
+      }
     }),
 
     ListUsage: handlers.unary(async (request, { application, deadline }) => {
@@ -62,3 +82,6 @@ function fromTokenPosition(position: unknown): EventPosition | undefined {
   if (typeof time !== 'number' || typeof eventId !== 'string') return undefined;
   return { recordTime: new Date(time), eventId };
 }
+
+/** Each may hold a window of messages; see stream-usage.ts. */
+const STREAMS_MAX = 256;

@@ -12,6 +12,8 @@ export interface ServiceProcess extends NodeProcess {
 export async function startServiceProcess(options: {
   readonly mongodbUri: string;
   readonly databaseName: string;
+  /** Absent: a free port. */
+  readonly listen?: string;
 }): Promise<ServiceProcess> {
   const child = await startNodeProcess({
     name: 'service',
@@ -24,7 +26,7 @@ export async function startServiceProcess(options: {
       MONGODB_DATABASE: options.databaseName,
       // Nothing here starts a run: the service needs no Temporal for the rest.
       TEMPORAL_ADDRESS: '127.0.0.1:1',
-      EXPERIENCES_LISTEN: '127.0.0.1:0',
+      EXPERIENCES_LISTEN: options.listen ?? '127.0.0.1:0',
       LOG_LEVEL: 'info',
     },
     readyLine: /"address":"(?<address>[^"]+)".*"msg":"service ready"/,

@@ -1,0 +1,273 @@
+import type { StreamUsageResponse__Output } from '../contract/generated/experiences/v1/StreamUsageResponse.js';
+import { backoffMs, type Channel, isPassing } from './call.js';
+import { ExperiencesError, ownError } from './experiences-error.js';
+import { fromWireResult } from './from-wire.js';
+import { encodeRecord, RecordStream } from './record-stream.js';
+import { toWireRecord } from './to-wire.js';
+import type { UsageAck, UsageRecord } from './types.js';
+
+export interface UsageRecorderOptions {
+  /** How many records may wait for their acks; absent: 20,000. */
+  readonly recordsMax?: number;
+  /** How many bytes they may take, encoded; absent: 32 MiB. It may be exceeded by one record. */
+  readonly bytesMax?: number;
+  /** After so long without its ack a record is rejected, in milliseconds; absent: 60,000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Records calls one by one, and sends them together: what is recorded while messages are under way goes into the next
+ * one. A stream that is cut is opened again, and what was not acknowledged is sent again under the same event ids, so
+ * that nothing is lost and nothing counts twice; then an ack may say `duplicate` though the caller sent it once.
+ *
+ * A record that rejects with DEADLINE_EXCEEDED, or because the stream failed, may still be recorded.
+ */
+export class UsageRecorder {
+  readonly #channel: Channel;
+  readonly #limits: Required<UsageRecorderOptions>;
+  /** In the order they came; those that were sent in vain are put back in front. */
+  #waiting: Entry[] = [];
+  /** By sequence, in the order of sending. */
+  readonly #underWay = new Map<string, Message>();
+  #records = 0;
+  #bytes = 0;
+  #stream: RecordStream | undefined;
+  #sequence = 0;
+  /** Failed streams since the last answer. */
+  #failures = 0;
+  #answerTime = 0;
+  #nextSend: NodeJS.Immediate | undefined;
+  #backoff: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #room: (() => void)[] = [];
+  #isEmpty: () => void = () => undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(channel: Channel, options: UsageRecorderOptions = {}) {
+    this.#channel = channel;
+    this.#limits = {
+      recordsMax: options.recordsMax ?? RECORDS_MAX_DEFAULT,
+      bytesMax: options.bytesMax ?? BYTES_MAX_DEFAULT,
+      timeoutMs: options.timeoutMs ?? TIMEOUT_DEFAULT_MS,
+    };
+  }
+
+  /**
+   * Resolves when the call is durable and in every sum. Rejects with the error that `usage.record` would give, and at
+   * once with RESOURCE_EXHAUSTED when as many records wait as may.
+   */
+  async record(record: UsageRecord): Promise<UsageAck> {
+    if (this.#closed !== undefined) throw ownError('FAILED_PRECONDITION', 'The recorder is closed.');
+    if (this.#isFull()) {
+      throw ownError('RESOURCE_EXHAUSTED', 'As many records wait as this recorder may hold; see room().');
+    }
+    const bytes = encodeRecord(toWireRecord(record));
+    if (bytes.length > MESSAGE_BYTES_MAX) {
+      throw ownError(
+        'INVALID_ARGUMENT',
+        `A record of ${bytes.length} bytes is beyond any the service takes.`,
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ bytes, deadline: Date.now() + this.#limits.timeoutMs, resolve, reject });
+      this.#records += 1;
+      this.#bytes += bytes.length;
+      this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
+      this.#sendSoon();
+    });
+  }
+
+  /** Resolves when there is room for a record, or none will ever be. Who shares a recorder may have to wait again. */
+  async room(): Promise<void> {
+    if (!this.#isFull() || this.#closed !== undefined) return;
+    await new Promise<void>((resolve) => this.#room.push(resolve));
+  }
+
+  /** Takes no more records; resolves when each one is acknowledged or rejected and nothing is left open. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    for (const wake of this.#room.splice(0)) wake();
+    if (this.#records > 0) {
+      await new Promise<void>((resolve) => {
+        this.#isEmpty = resolve;
+      });
+    }
+    if (this.#nextSend !== undefined) clearImmediate(this.#nextSend);
+    clearTimeout(this.#backoff);
+    await this.#stream?.end();
+  }
+
+  #isFull(): boolean {
+    return this.#records >= this.#limits.recordsMax || this.#bytes >= this.#limits.bytesMax;
+  }
+
+  /** Once this turn is over: what is recorded in one turn travels together. */
+  #sendSoon(): void {
+    if (this.#backoff !== undefined) return;
+    this.#nextSend ??= setImmediate(() => {
+      this.#nextSend = undefined;
+      this.#send();
+    });
+  }
+
+  /** Full messages as the window allows; what fills none goes when nothing else is under way. */
+  #send(): void {
+    if (this.#backoff !== undefined) return;
+    while (this.#waiting.length > 0 && this.#underWay.size < MESSAGES_UNDER_WAY_MAX) {
+      const { count, isFull } = this.#nextMessage();
+      if (!isFull && this.#underWay.size > 0) return;
+      const entries = this.#waiting.splice(0, count);
+      try {
+        this.#stream ??= this.#open();
+      } catch (error) {
+        for (const entry of entries) this.#reject(entry, error); // The client is closed.
+        continue;
+      }
+      this.#sequence += 1;
+      this.#underWay.set(String(this.#sequence), { entries, sendTime: Date.now() });
+      this.#stream.send(
+        this.#sequence,
+        entries.map(({ bytes }) => bytes),
+      );
+    }
+  }
+
+  #nextMessage(): { readonly count: number; readonly isFull: boolean } {
+    let bytes = 0;
+    for (const [index, entry] of this.#waiting.entries()) {
+      bytes += entry.bytes.length;
+      if (index > 0 && bytes > MESSAGE_BYTES_MAX) return { count: index, isFull: true };
+      if (index + 1 === MESSAGE_RECORDS_MAX) return { count: MESSAGE_RECORDS_MAX, isFull: true };
+    }
+    return { count: this.#waiting.length, isFull: false };
+  }
+
+  #open(): RecordStream {
+    this.#sequence = 0;
+    const stream: RecordStream = new RecordStream(this.#channel, {
+      answer: (response) => {
+        if (this.#stream === stream) this.#take(response);
+      },
+      ended: (error) => {
+        if (this.#stream === stream) this.#lost(error);
+      },
+    });
+    return stream;
+  }
+
+  #take({ ackedSequence, results }: StreamUsageResponse__Output): void {
+    const message = this.#underWay.get(ackedSequence);
+    if (message === undefined) return;
+    this.#underWay.delete(ackedSequence);
+    this.#failures = 0;
+    this.#answerTime = Date.now();
+    for (const wire of results) {
+      const entry = message.entries[wire.index];
+      if (entry === undefined || entry.isSettled) continue;
+      const { ack, error } = fromWireResult(wire);
+      if (error !== undefined) this.#reject(entry, error);
+      else this.#resolve(entry, ack);
+    }
+    for (const entry of message.entries) {
+      if (!entry.isSettled) this.#reject(entry, new Error('the service left out what became of a record'));
+    }
+    this.#sendSoon();
+  }
+
+  /** The stream is gone. What was under way is sent again, unless the error says that this would not help. */
+  #lost(error: unknown): void {
+    this.#stream = undefined;
+    const unsettled = [...this.#underWay.values()].flatMap(({ entries }) =>
+      entries.filter(({ isSettled }) => !isSettled),
+    );
+    this.#underWay.clear();
+    if (error === undefined || isPassingStream(error)) this.#waiting = [...unsettled, ...this.#waiting];
+    else for (const entry of unsettled) this.#reject(entry, error);
+    if (this.#waiting.length === 0) return;
+    this.#failures += 1;
+    this.#backoff = setTimeout(
+      () => {
+        this.#backoff = undefined;
+        this.#sendSoon();
+      },
+      backoffMs(this.#failures, error),
+    );
+  }
+
+  /** Rejects what is too late, and leaves a stream on which nothing is answered any more. */
+  #look(): void {
+    const now = Date.now();
+    for (const entry of this.#inOrder()) {
+      if (entry.deadline > now) break;
+      if (entry.isSettled) continue;
+      this.#reject(entry, ownError('DEADLINE_EXCEEDED', 'The record was not acknowledged in time.'));
+    }
+    this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
+    const [oldest] = this.#underWay.values();
+    if (oldest === undefined || now < Math.max(oldest.sendTime, this.#answerTime) + STALLED_AFTER_MS) return;
+    this.#stream?.cancel();
+    this.#lost(ownError('UNAVAILABLE', 'The service answers nothing on the stream.'));
+  }
+
+  /** Oldest first: all have the same time. */
+  *#inOrder(): Generator<Entry, void, undefined> {
+    for (const { entries } of this.#underWay.values()) yield* entries;
+    yield* this.#waiting;
+  }
+
+  #resolve(entry: Entry, ack: UsageAck): void {
+    this.#settle(entry);
+    entry.resolve(ack);
+  }
+
+  #reject(entry: Entry, error: unknown): void {
+    this.#settle(entry);
+    entry.reject(error);
+  }
+
+  #settle(entry: Entry): void {
+    entry.isSettled = true;
+    this.#records -= 1;
+    this.#bytes -= entry.bytes.length;
+    if (this.#room.length > 0 && !this.#isFull()) this.#room.shift()?.();
+    if (this.#records > 0) return;
+    for (const wake of this.#room.splice(0)) wake(); // Nobody else would, if one that was woken records nothing.
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+    this.#isEmpty();
+  }
+}
+
+interface Entry {
+  readonly bytes: Buffer;
+  readonly deadline: number;
+  readonly resolve: (ack: UsageAck) => void;
+  readonly reject: (error: unknown) => void;
+  isSettled?: true;
+}
+
+interface Message {
+  readonly entries: readonly Entry[];
+  readonly sendTime: number;
+}
+
+/** CANCELLED is what a stream gets that the service's connection age or its stop has cut. */
+function isPassingStream(error: unknown): boolean {
+  return isPassing(error) || (error instanceof ExperiencesError && error.code === 'CANCELLED');
+}
+
+const RECORDS_MAX_DEFAULT = 20_000;
+const BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
+const TIMEOUT_DEFAULT_MS = 60_000;
+/** Below the service's 16: it never stops reading because of this client alone. */
+const MESSAGES_UNDER_WAY_MAX = 8;
+/** What the service takes in one message. */
+const MESSAGE_RECORDS_MAX = 500;
+const MESSAGE_BYTES_MAX = 512 * 1024;
+const WATCH_MS = 200;
+/** The service answers a message within 10 seconds or ends the stream. */
+const STALLED_AFTER_MS = 15_000;
