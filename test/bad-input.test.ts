@@ -27,6 +27,8 @@ const prices = contract.PriceService.service;
 
 const UUID_TEXT = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 const MEBIBYTE = 1024 * 1024;
+const HOUR = { seconds: '3600', nanos: 0 };
+const RANGE = { startTime: HOUR, endTime: { seconds: '7200', nanos: 0 } };
 const CALL = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: '1000', output: '500' } } };
 
 let service: TestService;
@@ -504,6 +506,110 @@ describe('every bad field is named', () => {
       ['parameters_json'],
     ],
     ['getting no run', () => raw.call(runs.GetExperienceRun, {}), ['experience_id']],
+    ['querying no costs', () => raw.call(costs.QueryCosts, {}), ['start_time', 'end_time']],
+    [
+      'querying costs of a range that is none',
+      () => raw.call(costs.QueryCosts, { startTime: HOUR, endTime: HOUR }),
+      ['end_time'],
+    ],
+    [
+      'querying costs between hours',
+      () =>
+        raw.call(costs.QueryCosts, {
+          startTime: { seconds: '1800', nanos: 0 },
+          endTime: { seconds: '7200', nanos: 1 },
+        }),
+      ['start_time', 'end_time'],
+    ],
+    [
+      'querying costs by what is none',
+      () =>
+        raw.call(costs.QueryCosts, {
+          ...RANGE,
+          groupBy: [
+            'COST_DIMENSION_UNSPECIFIED',
+            'COST_DIMENSION_MODEL',
+            'COST_DIMENSION_MODEL',
+            99 as never,
+            'COST_DIMENSION_EXPERIENCE_VERSION',
+          ],
+          timeBucket: 99 as never,
+        }),
+      ['group_by[0]', 'group_by[2]', 'group_by[3]', 'group_by', 'time_bucket'],
+    ],
+    [
+      'querying costs of a version of no type',
+      () => raw.call(costs.QueryCosts, { ...RANGE, experienceVersion: 1 }),
+      ['experience_version'],
+    ],
+    [
+      'querying costs of a version of what has no type',
+      () => raw.call(costs.QueryCosts, { ...RANGE, experienceType: '', experienceVersion: 1 }),
+      ['experience_version'],
+    ],
+    [
+      'querying costs of names that cannot be',
+      () =>
+        raw.call(costs.QueryCosts, {
+          ...RANGE,
+          experienceType: 'a b',
+          experienceVersion: -1,
+          provider: 'p'.repeat(129),
+          model: 'm'.repeat(257),
+        }),
+      ['experience_type', 'experience_version', 'provider', 'model'],
+    ],
+    ['no distribution', () => raw.call(costs.GetCostDistribution, {}), ['experience_type']],
+    [
+      'a distribution of figures that cannot be',
+      () =>
+        raw.call(costs.GetCostDistribution, {
+          experienceType: 'a b',
+          experienceVersion: -1,
+          percentiles: [0, 100.001, Number.NaN, 99.9999, 50, Number.POSITIVE_INFINITY, -1],
+          dearestCount: 101,
+          barCountMax: -1,
+        }),
+      [
+        'experience_type',
+        'experience_version',
+        ...[0, 1, 2, 3, 5, 6].map((index) => `percentiles[${index}]`),
+        'dearest_count',
+        'bar_count_max',
+      ],
+    ],
+    [
+      'a distribution with too many percentiles and bars',
+      () =>
+        raw.call(costs.GetCostDistribution, {
+          experienceType: 'Summary',
+          percentiles: times(21, (n) => n + 1),
+          dearestCount: -1,
+          barCountMax: 61,
+        }),
+      ['percentiles', 'dearest_count', 'bar_count_max'],
+    ],
+    [
+      'comparing nothing',
+      () => raw.call(costs.CompareVersions, {}),
+      ['experience_type', 'first_version', 'second_version'],
+    ],
+    [
+      'comparing a version with itself',
+      () => raw.call(costs.CompareVersions, { experienceType: 'Summary', firstVersion: 1, secondVersion: 1 }),
+      ['second_version'],
+    ],
+    [
+      'comparing versions that cannot be',
+      () =>
+        raw.call(costs.CompareVersions, {
+          experienceType: 'Summary',
+          firstVersion: -1,
+          secondVersion: 0,
+          percentiles: [101],
+        }),
+      ['first_version', 'second_version', 'percentiles[0]'],
+    ],
     [
       'cancelling no run for a long reason',
       () => raw.call(runs.CancelExperience, { reason: 'r'.repeat(1_025) }),
@@ -765,6 +871,11 @@ describe('a reason', () => {
         await mongo.close();
         await service.client.types.incrementVersion('Full');
       },
+    ],
+    QUERY_TOO_LARGE: [
+      'RESOURCE_EXHAUSTED',
+      undefined,
+      () => service.client.costs.query({ startTime: new Date(0), endTime: new Date('2020-01-01') }),
     ],
     TOO_MANY_WATCHERS: ['RESOURCE_EXHAUSTED', 1_000, () => tooManyWatchers()],
     OVERLOADED: ['RESOURCE_EXHAUSTED', 500, () => overload()],

@@ -296,6 +296,258 @@ function units(input: number, output: number, cached?: number) {
   return { units: cached === undefined ? { text } : { text, text_cache_read: { input: cached } } };
 }
 
+describe('costs, distribution and compare', () => {
+  let books: TestService;
+  const run = (...line: readonly string[]) => experiencesAt(books.address, ...line);
+  beforeAll(async () => {
+    books = await startTestService();
+    const { client } = books;
+    for (const name of ['Chat', 'Summary']) await client.types.create({ name, description: 'x' });
+    await client.types.incrementVersion('Summary');
+    await client.prices.create({
+      provider: 'acme',
+      model: 'one',
+      rates: { text: { input: { base: '1' } } },
+      effectiveTime: new Date('2020-01-01'),
+    });
+    const call = { provider: 'acme', model: 'one' };
+    const january = { eventTime: new Date('2026-01-31T23:15:00Z') };
+    const february = { eventTime: new Date('2026-02-01T00:00:00Z') };
+    const one = { ...call, experienceType: 'Summary', experienceVersion: 1 };
+    for (let input = 1; input <= 4; input += 1)
+      await client.usage.record({ ...one, ...units(input, 0), ...january });
+    const two = { ...one, experienceVersion: 2 };
+    for (let input = 5; input <= 8; input += 1)
+      await client.usage.record({ ...two, ...units(input, 0), ...february });
+    await client.usage.record({
+      ...call,
+      experienceType: 'Chat',
+      ...units(3, 0),
+      outcome: 'FAILED',
+      ...february,
+    });
+    await client.usage.record({
+      ...call,
+      model: 'none',
+      experienceType: 'Chat',
+      ...units(1, 0),
+      ...february,
+    });
+    await client.usage.record({ ...call, model: 'none', ...units(1, 0), ...february });
+  });
+  afterAll(() => books.stop());
+
+  const RANGE = ['--since', '2026-01-31', '--until', '2026-02-02'];
+
+  test('costs adds up by type, with a line of all; what is unpriced or wasted stands beside it', async () => {
+    expect(await run('costs', ...RANGE)).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: `Spent from 2026-01-31 00:00:00 UTC to 2026-02-02 00:00:00 UTC
+
+TYPE     CALLS  COST  WASTED  UNPRICED
+${'─'.repeat(38)}
+none         1                  1 call
+Chat         2    $3      $3    1 call
+Summary      8   $36
+${'─'.repeat(38)}
+all         11   $39      $3   2 calls
+`,
+    });
+  });
+
+  test('costs of a type are apart by version, and in time by the bucket', async () => {
+    const { stdout } = await run('costs', ...RANGE, '--type', 'Summary', '--bucket', 'month');
+    expect(stdout).toContain(`
+MONTH (UTC)  VERSION  CALLS  COST
+${'─'.repeat(33)}
+2026-01           v1      4   $10
+2026-02           v2      4   $26
+${'─'.repeat(33)}
+all                       8   $36
+`);
+    const hours = await run('costs', ...RANGE, '--by', 'type,version,provider,model', '--bucket', 'hour');
+    expect(hours.stdout).toContain(`
+HOUR (UTC)        TYPE     VERSION  PROVIDER  MODEL  CALLS  COST  WASTED  UNPRICED
+${'─'.repeat(82)}
+2026-01-31 23:00  Summary       v1  acme      one        4   $10
+2026-02-01 00:00  none        none  acme      none       1                  1 call
+`);
+  });
+
+  test('costs may be of a part only', async () => {
+    const costOf = async (...line: readonly string[]) => {
+      const { stdout } = await run('costs', ...RANGE, '--json', ...line);
+      return (JSON.parse(stdout) as { total: { eventCount: number } }).total.eventCount;
+    };
+    expect(await costOf('--untyped')).toBe(1);
+    expect(await costOf('--type', 'Summary', '--version', '2')).toBe(4);
+    expect(await costOf('--provider', 'nobody')).toBe(0);
+    expect(await costOf('--model', 'none')).toBe(2);
+    expect(await costOf('--since', '2026-02-01T00:00:00Z')).toBe(7);
+    expect(await costOf('--until', '2026-02-01T01:00:00+01:00')).toBe(4);
+  });
+
+  test('costs are of the last seven days, today included, and say so where there are none', async () => {
+    expect((await run('costs')).stdout).toMatch(
+      /^No calls were made from \d{4}-\d\d-\d\d 00:00:00 UTC to <time>\.\n$/,
+    );
+    const { stdout } = await run('costs', '--json');
+    const { startTime, endTime } = JSON.parse(stdout) as { startTime: string; endTime: string };
+    expect(Date.parse(endTime) - Date.parse(startTime)).toBe(7 * 86_400_000);
+    const ahead = Date.parse(endTime) - Date.now();
+    expect([ahead > -60_000, ahead <= 86_400_000]).toEqual([true, true]);
+  });
+
+  test('costs with --json has the range, exact amounts and what each row is of', async () => {
+    const { stdout } = await run('costs', ...RANGE, '--type', 'Summary', '--version', '1', '--json');
+    const sum = {
+      eventCount: 4,
+      cost: { input: '10', output: '0', total: '10', currencyCode: 'USD' },
+      usefulCost: '10',
+      wastedCost: '0',
+      unpricedEventCount: 0,
+      units: { text: { input: 10, output: 0 } },
+    };
+    expect(JSON.parse(stdout)).toEqual({
+      startTime: '2026-01-31T00:00:00.000Z',
+      endTime: '2026-02-02T00:00:00.000Z',
+      rows: [{ experienceVersion: 1, sum }],
+      total: sum,
+    });
+  });
+
+  test.each<[what: string, line: readonly string[], code: number, message: string]>([
+    ['a half hour', ['--since', '2026-01-01T00:30:00Z'], 2, 'It must be a full hour in UTC'],
+    [
+      'an unknown dimension',
+      ['--by', 'type,user'],
+      2,
+      'It must be one or more of type,version,provider,model',
+    ],
+    ['a dimension twice', ['--by', 'type,type'], 2, 'It must be one or more of'],
+    ['versions of all types', ['--by', 'version'], 2, 'Give --by type,version'],
+    ['a type and none', ['--type', 'Chat', '--untyped'], 2, 'cannot be used with'],
+    ['an unknown bucket', ['--bucket', 'week'], 2, 'Allowed choices are hour, day, month'],
+    ['an unknown type', ['--type', 'Missing'], 1, "There is no experience type 'Missing'"],
+    ['too much', ['--since', '2020-01-01', '--bucket', 'hour'], 1, '--bucket, --type, --since and --until'],
+  ])('costs refuse %s', async (_what, line, code, message) => {
+    const ended = await run('costs', ...line);
+    expect(ended).toMatchObject({ code, stdout: '' });
+    expect(ended.stderr).toContain(message);
+  });
+
+  test('distribution shows figures, a chart and the dearest; ≈ stands before what is not exact', async () => {
+    const { code, stdout } = await run(
+      'distribution',
+      'Summary',
+      '--percentiles',
+      '50,100',
+      '--dearest',
+      '2',
+    );
+    expect({ code, stdout: withoutIds(stdout) }).toEqual({
+      code: 0,
+      stdout: `Type         Summary v2
+Experiences  4
+Together     $26
+Mean         $6.5
+Cheapest     $5
+p50          ≈ $6.057
+p100         $8
+Dearest      $8
+
+ABOVE  UP TO  EXPERIENCES
+${'─'.repeat(63)}
+$4.92  $5.12            1  ████████████████████████████████████
+$5.12  $5.33            0
+$5.33  $5.54            0
+$5.54  $5.76            0
+$5.76  $6               0
+$6     $6.24            1  ████████████████████████████████████
+$6.24  $6.49            0
+$6.49  $6.75            0
+$6.75  $7.03            1  ████████████████████████████████████
+$7.03  $7.31            0
+$7.31  $7.61            0
+$7.61  $7.91            0
+$7.91  $8.07            1  ████████████████████████████████████
+
+DEAREST                               CALLS  COST  CREATED
+${'─'.repeat(74)}
+<id>      1    $8  <time>
+<id>      1    $7  <time>
+`,
+    });
+  });
+
+  test('distribution of a version nobody has used says so', async () => {
+    await books.client.types.create({ name: 'Unused', description: 'x' });
+    expect((await run('distribution', 'Unused')).stdout).toBe(
+      'No call was recorded to an experience of Unused v1 yet.\n',
+    );
+  });
+
+  test('distribution shows what is unpriced beside the cost of the dearest, never as zero', async () => {
+    const { stdout } = await run('distribution', 'Chat');
+    expect(withoutIds(stdout)).toContain(`
+DEAREST${' '.repeat(31)}CALLS  COST  UNPRICED  CREATED
+`);
+  });
+
+  test('compare shows two versions beside each other and whether the change is chance', async () => {
+    // Of 70 ways to divide eight costs two are as uneven: p = 0.029.
+    expect(await run('compare', 'Summary', '1', '2')).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: `Summary            V1        V2  CHANGE
+${'─'.repeat(39)}
+Experiences         4         4
+Mean           $2.5      $6.5    +160 %
+Cheapest       $1        $5      +400 %
+p50          ≈ $1.998  ≈ $6.057  +203 %
+p75          ≈ $3.029  ≈ $6.958  +130 %
+p90            $4        $8      +100 %
+p95            $4        $8      +100 %
+p99            $4        $8      +100 %
+Dearest        $4        $8      +100 %
+
+Version 2 is dearer (median +203 %), beyond chance (Mann-Whitney U, p = 0.029).
+Of two random experiences that of version 2 is the dearer one in 100 % of cases.
+`,
+    });
+    expect((await run('compare', 'Summary', '2', '1')).stdout).toContain(
+      'Version 1 is cheaper (median −67 %), beyond chance (Mann-Whitney U, p = 0.029).',
+    );
+  });
+
+  test('compare says what it cannot tell', async () => {
+    const { client } = books;
+    await client.types.create({ name: 'Young', description: 'x' });
+    await client.types.incrementVersion('Young');
+    const call = { provider: 'acme', model: 'one', experienceType: 'Young' };
+    await client.usage.record({ ...call, experienceVersion: 1, ...units(0, 5), outcome: 'FAILED' });
+    expect((await run('compare', 'Young', '1', '2')).stdout).toBe(
+      'No call was recorded to an experience of Young v2 yet.\n',
+    );
+    await client.usage.record({ ...call, experienceVersion: 2, ...units(2, 0) });
+    const { stdout } = await run('compare', 'Young', '1', '2');
+    expect(stdout).toContain('p50          $0  $2     +$2\n');
+    expect(stdout).toContain(
+      'There are too few experiences to say whether version 2 differs (median +$2) beyond chance.\n',
+    );
+    const tiny = { text: { input: { base: '0.000000000000000001' } } };
+    await client.prices.create({ provider: 'acme', model: 'tiny', rates: tiny });
+    await client.types.incrementVersion('Young');
+    await client.usage.record({ ...call, model: 'tiny', experienceVersion: 3, ...units(1, 0) });
+    expect((await run('compare', 'Young', '3', '2')).stdout).toContain('  +$1.999999999999999999\n');
+    const { stdout: json } = await run('compare', 'Young', '1', '2', '--json');
+    expect(JSON.parse(json)).toMatchObject({
+      comparison: { mean: { absolute: '2' }, rankTest: { method: 'NONE', verdict: 'TOO_FEW' } },
+    });
+  });
+});
+
 describe('record', () => {
   test('shows the exact cost; the same event id again is not counted', async () => {
     const line = [

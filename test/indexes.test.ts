@@ -12,6 +12,11 @@ import { startTestService, type TestService } from './support/service.js';
  */
 
 const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1000, output: 500 } } };
+const DAY_MS = 86_400_000;
+const TODAY = {
+  startTime: new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS),
+  endTime: new Date((Math.floor(Date.now() / DAY_MS) + 1) * DAY_MS),
+};
 const PAGE = 20;
 const TYPES = ['Summary', 'Chat', 'Search'];
 
@@ -162,6 +167,17 @@ describe('a call touches what its key names:', () => {
       },
       4,
     ],
+    // Sums of the hour or the day: of the three types and of calls by themselves, in the lanes there are.
+    ['the costs of a day', () => client.costs.query(TODAY), 40],
+    ['the costs of a type', () => client.costs.query({ ...TODAY, experienceType: 'Chat' }), 10],
+    [
+      'the costs of a model of a type',
+      () =>
+        client.costs.query({ ...TODAY, experienceType: 'Chat', model: 'gpt-4o-mini', timeBucket: 'HOUR' }),
+      10,
+    ],
+    ['the distribution of a version', () => client.costs.distribution('Chat'), 12],
+    ['the comparison of two versions', () => client.costs.compareVersions('Summary', 1, 2), 12],
     // The rest reads as many types or prices as the application has.
     ['a new type', () => client.types.create({ name: 'Another', description: 'Another' }), 10],
     ['the first record after it', () => client.usage.record({ ...call, experienceType: 'Another' }), 70],
@@ -180,11 +196,22 @@ describe('a call touches what its key names:', () => {
   }
 });
 
+test('figures that must agree are read at one moment', async () => {
+  const done = await profiled(() => client.costs.compareVersions('Summary', 1, 2));
+  const reads = done.filter(({ ns }) => /\.(?:histograms|experiences)$/.test(ns));
+  const moments = reads.map(({ command }) => command.readConcern);
+  expect(moments).toHaveLength(6);
+  // The server chooses the moment of the first; the others name it.
+  expect(moments[0]).toEqual({ level: 'snapshot' });
+  expect(moments[1]).toEqual({ level: 'snapshot', atClusterTime: expect.anything() });
+  expect(new Set(moments.slice(1).map((moment) => JSON.stringify(moment))).size).toBe(1);
+});
+
 /** What the profiler notes of a command. */
 interface Profiled {
   readonly op: string;
   readonly ns: string;
-  readonly command: object;
+  readonly command: { readonly readConcern?: object };
   readonly planSummary?: string;
   readonly hasSortStage?: boolean;
   readonly keysExamined?: number;

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import type { Price, UnitsInput } from '../client/index.js';
+import type { CostDimension, Price, UnitsInput } from '../client/index.js';
 import { perUnitPrice } from './money-text.js';
 
 /** What options and arguments are read into. Each reader throws commander's error, whose text follows the option's name. */
@@ -35,6 +35,31 @@ export function time(text: string): Date {
   if (day !== undefined && Number.isFinite(date.getTime()) && isDay(day)) return date;
   throw new InvalidArgumentError(
     'It must be a time such as 2026-01-31T12:00:00Z, or a date such as 2026-01-31.',
+  );
+}
+
+/** A time as `time` reads it that is a full hour: costs are kept by the hour. */
+export function fullHour(text: string): Date {
+  const read = time(text);
+  if (read.getTime() % HOUR_MS === 0) return read;
+  throw new InvalidArgumentError('It must be a full hour in UTC, such as 2026-01-31T12:00:00Z, or a date.');
+}
+
+/** `type,version`: each at most once. */
+export function costDimensions(text: string): readonly CostDimension[] {
+  const dimensions = text.split(',').map((name) => DIMENSIONS.get(name.trim()));
+  if (dimensions.includes(undefined) || new Set(dimensions).size < dimensions.length) {
+    throw new InvalidArgumentError(`It must be one or more of ${[...DIMENSIONS.keys()].join(',')}.`);
+  }
+  return dimensions.filter((dimension) => dimension !== undefined);
+}
+
+/** `50,99.9` */
+export function percentiles(text: string): readonly number[] {
+  const list = text.split(',').map((part) => (PERCENTILE.test(part.trim()) ? Number(part) : 0));
+  if (list.length <= PERCENTILES_MAX && list.every((percent) => percent > 0 && percent <= 100)) return list;
+  throw new InvalidArgumentError(
+    `It must be at most ${PERCENTILES_MAX} percentages up to 100, such as 50,99.9.`,
   );
 }
 
@@ -132,3 +157,12 @@ function isDay(day: string): boolean {
 const TIME = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
 const UNIT_COUNTS = /^(\d{1,18})?(?:\/(\d{1,18})?)?$/;
 const RATE_PRICES = /^(\d{1,20}(?:\.\d{1,24})?)?(?:\/(\d{1,20}(?:\.\d{1,24})?)?)?$/;
+const HOUR_MS = 3_600_000;
+const DIMENSIONS: ReadonlyMap<string, CostDimension> = new Map([
+  ['type', 'EXPERIENCE_TYPE'],
+  ['version', 'EXPERIENCE_VERSION'],
+  ['provider', 'PROVIDER'],
+  ['model', 'MODEL'],
+]);
+const PERCENTILE = /^\d{1,3}(?:\.\d{1,3})?$/;
+const PERCENTILES_MAX = 20;

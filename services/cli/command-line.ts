@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { address, seconds } from './argument-values.js';
+import { addCostCommands } from './cost-commands.js';
 import { toErrorReport } from './error-report.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 import { addExperienceCommands } from './experience-commands.js';
@@ -23,6 +24,7 @@ export async function runCommandLine(
   addExperienceCommands(program, session);
   addRunCommands(program, session);
   addUsageCommands(program, session);
+  addCostCommands(program, session);
   addPriceCommands(program, session);
   try {
     await program.parseAsync(commandLine, { from: 'user' });
@@ -85,4 +87,6 @@ Examples:
   experiences types create Summary --description 'Summarises a document'
   experiences record --type Summary --provider openai --model gpt-4o-mini --units text=1000/500
   experiences start Document_Summarization report.txt --watch
-  experiences cost <id>`;
+  experiences cost <id>
+  experiences costs --by type,model --bucket day
+  experiences compare Summary 1 2`;

@@ -1,4 +1,4 @@
-import { formatMoney, multiplyMoney, parseMoney } from '../domain/money.js';
+import { formatMoney, MONEY_SCALE, type Money, money, multiplyMoney, parseMoney } from '../domain/money.js';
 import { countOf } from './number-text.js';
 
 /** Money as people read it: every digit of the exact amount, and what has no price beside it, never as zero. */
@@ -37,11 +37,39 @@ export function alignedOnPoint(amounts: readonly string[]): string[] {
   return amounts.map((text) => (text === '' ? '' : text + ' '.repeat(longest - fractionLength(text))));
 }
 
+/** An amount that is not exact anyway, to so many significant digits; `≈` where some were cut off. */
+export function roundedMoney(amount: string, digits: number): string {
+  const rounded = significant(amount, digits);
+  return rounded === amount ? moneyText(amount) : `≈ ${moneyText(rounded)}`;
+}
+
+/** A part, such as `0.1825`, as a percentage to three digits: `18.3 %`. */
+export function percentText(part: string): string {
+  return `${significant(formatMoney(multiplyMoney(parsed(part), 100n)), PERCENT_DIGITS)} %`;
+}
+
+/** A decimal rounded half-up to so many significant digits; digits before the point all stay. */
+function significant(decimal: string, digits: number): string {
+  const amount = parsed(decimal);
+  const magnitude = amount < 0n ? -amount : amount;
+  const cut = Math.min(MONEY_SCALE, magnitude.toString().length - digits);
+  if (cut <= 0) return decimal;
+  const step = 10n ** BigInt(cut);
+  const rounded = ((magnitude + step / 2n) / step) * step;
+  return formatMoney(money(amount < 0n ? -rounded : rounded));
+}
+
+function parsed(decimal: string): Money {
+  const amount = parseMoney(decimal);
+  if (amount === undefined) throw new RangeError(`'${decimal}' is not a canonical decimal`);
+  return amount;
+}
+
+const PERCENT_DIGITS = 3;
+
 /** What a million units cost, exactly: the figure that providers list. */
 export function perMillionText(pricePerUnit: string): string {
-  const price = parseMoney(pricePerUnit);
-  if (price === undefined) throw new RangeError('a price is not a canonical decimal');
-  return moneyText(formatMoney(multiplyMoney(price, 1_000_000n)));
+  return moneyText(formatMoney(multiplyMoney(parsed(pricePerUnit), 1_000_000n)));
 }
 
 /** A price per million units as the price of one: the point moves, no digit is lost. */

@@ -31,6 +31,8 @@ export function hintFor({ code, reason, metadata }: ExperiencesError): string | 
       return `Name one with \`experiences types update ${type} --workflow <type>\`.`;
     case 'EXPERIENCE_RUN_NOT_RUNNING':
       return `\`experiences run ${experience}\` shows how it ended.`;
+    case 'QUERY_TOO_LARGE':
+      return '--bucket, --type, --since and --until make it smaller.';
     case 'WORKFLOW_ENGINE_UNAVAILABLE':
       return 'Runs need a Temporal server at the TEMPORAL_ADDRESS of the service.';
     case 'STORE_UNAVAILABLE':

@@ -220,7 +220,7 @@ function fromWireRate(wire: Rate__Output): Rate {
   };
 }
 
-function fromWireUnits(wire: Readonly<Record<string, UnitCount__Output>>): Units {
+export function fromWireUnits(wire: Readonly<Record<string, UnitCount__Output>>): Units {
   return Object.fromEntries(
     Object.entries(wire)
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -228,7 +228,7 @@ function fromWireUnits(wire: Readonly<Record<string, UnitCount__Output>>): Units
   );
 }
 
-function promised<T>(value: T | null | undefined): T {
+export function promised<T>(value: T | null | undefined): T {
   if (value === null || value === undefined)
     throw new Error('the service left out what the contract promises');
   return value;

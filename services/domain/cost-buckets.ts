@@ -16,10 +16,9 @@ export const COST_BUCKET_ERROR_PERCENT = 1;
 /** Total of one experience, in a bucket of its size. A total is never negative. */
 export function costBucket(total: Money): CostBucket {
   if (total < 0n) throw new RangeError('the total of an experience is negative');
-  // Doubles only say where to look; whole numbers decide.
+  // Doubles only say where to look; whole numbers decide. Rounding keeps the order, so the estimate is never too high.
   let bucket = estimate(Number(total));
   while (total > edge(bucket)) bucket += 1;
-  while (bucket > 0 && total <= edge(bucket - 1)) bucket -= 1;
   return bucket;
 }
 

@@ -41,6 +41,34 @@ export function multiplyMoney(pricePerUnit: Money, units: bigint): Money {
   return money(pricePerUnit * units);
 }
 
+/** An average: rounded half-even at the last digit that money has. */
+export function divideMoney(amount: Money, by: bigint): Money {
+  return money(dividedHalfEven(amount, by));
+}
+
+/**
+ * How many times one amount is of another, as a decimal string rounded half-even at six digits; undefined where the other
+ * is nothing.
+ */
+export function moneyRatio(amount: Money, of: Money): string | undefined {
+  if (of === 0n) return undefined;
+  const millionths = dividedHalfEven(amount * 10n ** RATIO_SCALE, of);
+  return decimalText(millionths * 10n ** (BigInt(MONEY_SCALE) - RATIO_SCALE));
+}
+
+/** Digits after the point of a ratio. */
+const RATIO_SCALE = 6n;
+
+function dividedHalfEven(dividend: bigint, divisor: bigint): bigint {
+  const [numerator, denominator] = divisor < 0n ? [-dividend, -divisor] : [dividend, divisor];
+  const quotient = numerator / denominator; // Cut towards zero.
+  const rest = numerator % denominator;
+  const twice = 2n * (rest < 0n ? -rest : rest);
+  const away = twice > denominator || (twice === denominator && quotient % 2n !== 0n);
+  if (!away) return quotient;
+  return numerator < 0n ? quotient - 1n : quotient + 1n;
+}
+
 /** Whole currency, for bounds such as "at most 1,000,000 an event". */
 export function wholeMoney(whole: bigint): Money {
   return money(whole * ONE);
@@ -66,8 +94,13 @@ export function parseMoney(text: string): Money | undefined {
 
 /** Canonical decimal string: no `+`, no exponent, no needless zeros; `0` for nothing. */
 export function formatMoney(amount: Money): string {
-  const magnitude = amount < 0n ? -amount : (amount as bigint);
+  return decimalText(amount);
+}
+
+/** A whole number of 10^-18 as a decimal string. */
+function decimalText(units: bigint): string {
+  const magnitude = units < 0n ? -units : units;
   const fraction = (magnitude % ONE).toString().padStart(MONEY_SCALE, '0').replace(/0+$/, '');
   const text = fraction === '' ? `${magnitude / ONE}` : `${magnitude / ONE}.${fraction}`;
-  return amount < 0n ? `-${text}` : text;
+  return units < 0n ? `-${text}` : text;
 }

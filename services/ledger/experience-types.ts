@@ -12,6 +12,7 @@ import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
 import { fromTypeDocument, typeKeysOf } from './type-document.js';
+import { versionOf } from './version-of.js';
 
 /** Experience types in the store. Every write raises the application's revision in the same transaction. */
 export class ExperienceTypes {
@@ -72,6 +73,17 @@ export class ExperienceTypes {
     const document = await this.#read(application, name, deadline);
     if (document === undefined || (document.d !== undefined && !showDeleted)) throw typeNotFound(name);
     return fromTypeDocument(document);
+  }
+
+  /** The version of a type that is asked for; undefined asks for the current one. */
+  async version(
+    application: string,
+    name: string,
+    wanted: number | undefined,
+    showDeleted: boolean,
+    deadline: number,
+  ): Promise<number> {
+    return versionOf(await this.get(application, name, showDeleted, deadline), wanted);
   }
 
   /** In the order of names, from the one after `after`. */

@@ -1,5 +1,6 @@
 import type { Price } from '../pricing/price.js';
 import { type ApplicationState, ApplicationStates } from './application-state.js';
+import { Costs } from './costs.js';
 import type { Entry } from './entry.js';
 import { ExperienceTypes } from './experience-types.js';
 import { Experiences } from './experiences.js';
@@ -22,6 +23,7 @@ export class Ledger {
   readonly events: UsageEvents;
   readonly prices: Prices;
   readonly repricings: Repricings;
+  readonly costs: Costs;
   /** Commits single batches; {@link write} gathers what comes at once. */
   readonly writer: Writer;
   /** Signs page tokens; the same for all processes on one database. */
@@ -39,6 +41,7 @@ export class Ledger {
     this.experiences = new Experiences(store);
     this.events = new UsageEvents(store);
     this.prices = new Prices(store);
+    this.costs = new Costs(store);
     this.writer = new Writer(store, this.#states);
     this.#commits = new GroupCommit(this.writer, leases, {
       entriesWaitingMax: options.entriesWaitingMax ?? ENTRIES_WAITING_MAX_DEFAULT,

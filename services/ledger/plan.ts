@@ -1,5 +1,5 @@
 import { ADOPTED_EVENTS_MAX, type Experience } from '../domain/experience.js';
-import { type ExperienceType, hasVersion } from '../domain/experience-type.js';
+import type { ExperienceType } from '../domain/experience-type.js';
 import { Fault, invalidFields } from '../domain/fault.js';
 import { addMoney, type Money, NO_MONEY } from '../domain/money.js';
 import type { Units } from '../domain/units.js';
@@ -15,6 +15,7 @@ import { newEvent, type Place } from './new-event.js';
 import { newExperience } from './new-experience.js';
 import { experienceNotFound, typeNotFound } from './not-found.js';
 import { repriceEvent } from './reprice-event.js';
+import { versionOf } from './version-of.js';
 
 /**
  * Decides, without touching the store, what a batch of entries does: which events are new, to which experiences they go,
@@ -322,18 +323,6 @@ function repeated(entry: EventEntry, known: StoredEvent): Outcome {
     });
   }
   return { kind: 'event', event: known.event, duplicate: true };
-}
-
-function versionOf(type: ExperienceType, wanted: number | undefined): number {
-  if (wanted === undefined) return type.currentVersion;
-  if (hasVersion(type, wanted)) return wanted;
-  throw new Fault(
-    'EXPERIENCE_TYPE_VERSION_NOT_FOUND',
-    `The experience type '${type.name}' has no version ${wanted}.`,
-    {
-      metadata: { experience_type: type.name, experience_version: String(wanted) },
-    },
-  );
 }
 
 const EXPERIENCE_UNIT_KINDS_MAX = 256;

@@ -174,7 +174,7 @@ export function toWireTime(time: Date | undefined): WireTime | null {
   return { seconds: String(seconds), nanos: (milliseconds - seconds * 1_000) * 1_000_000 };
 }
 
-function toWireUnits(units: Units): Record<string, WireUnitCount> {
+export function toWireUnits(units: Units): Record<string, WireUnitCount> {
   return Object.fromEntries(
     [...units].map(([kind, { input, output }]) => [kind, { input: String(input), output: String(output) }]),
   );
@@ -191,4 +191,4 @@ function toWireRate(rate: Rate): WireRate {
   };
 }
 
-const CURRENCY = 'USD';
+export const CURRENCY = 'USD';
