@@ -796,6 +796,14 @@ describe('a reason', () => {
       },
     ],
     PRICE_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.prices.get(randomUUID())],
+    REPRICING_ALREADY_EXISTS: [
+      'ALREADY_EXISTS',
+      undefined,
+      async () => {
+        const { repricingId } = await service.client.prices.repriceUnpriced({ provider: 'acme' });
+        await service.client.prices.repriceUnpriced({ provider: 'other', repricingId });
+      },
+    ],
     EXPERIENCE_TYPE_ALREADY_EXISTS: [
       'ALREADY_EXISTS',
       undefined,

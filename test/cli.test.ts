@@ -536,6 +536,11 @@ Of two random experiences that of version 2 is the dearer one in 100 % of cases.
     expect(stdout).toContain(
       'There are too few experiences to say whether version 2 differs (median +$2) beyond chance.\n',
     );
+    const tiny = { text: { input: { base: '0.000000000000000001' } } };
+    await client.prices.create({ provider: 'acme', model: 'tiny', rates: tiny });
+    await client.types.incrementVersion('Young');
+    await client.usage.record({ ...call, model: 'tiny', experienceVersion: 3, ...units(1, 0) });
+    expect((await run('compare', 'Young', '3', '2')).stdout).toContain('  +$1.999999999999999999\n');
     const { stdout: json } = await run('compare', 'Young', '1', '2', '--json');
     expect(JSON.parse(json)).toMatchObject({
       comparison: { mean: { absolute: '2' }, rankTest: { method: 'NONE', verdict: 'TOO_FEW' } },

@@ -4,6 +4,7 @@ import { rate, ratesPerUnit, type TypedRates, time, units, wholeNumber } from '.
 import { callCostText } from './call-cost-text.js';
 import { factsText } from './facts-text.js';
 import { firstItems, LIMIT_DEFAULT, LIMIT_MAX } from './first-items.js';
+import { moneyText } from './money-text.js';
 import { priceDetails, priceTable } from './price-table.js';
 import type { Session } from './session.js';
 
@@ -105,6 +106,38 @@ export function addPriceCommands(program: Command, session: Session): void {
         output.result(price, () => priceDetails(price));
       }),
     );
+
+  prices
+    .command('reprice [provider] [model]')
+    .description('price recorded events that had no price, now that there is one for their time')
+    .option('--since <time>', 'only events from then on', time)
+    .option('--until <time>', 'only events before then', time)
+    .option('--id <uuid>', 'go on with the repricing of that id')
+    .action((provider: string | undefined, model: string | undefined, options: RepriceOptions) =>
+      session.run(async ({ client, output }) => {
+        const result = await client.prices.repriceUnpriced({
+          ...(provider === undefined ? {} : { provider }),
+          ...(model === undefined ? {} : { model }),
+          ...(options.since === undefined ? {} : { startTime: options.since }),
+          ...(options.until === undefined ? {} : { endTime: options.until }),
+          ...(options.id === undefined ? {} : { repricingId: options.id }),
+        });
+        output.result(result, () =>
+          factsText([
+            ['Events priced', String(result.repricedEventCount)],
+            ['Added cost', moneyText(result.addedCost.total)],
+            ['Still without', String(result.unpricedEventCount)],
+            ['Repricing', result.repricingId],
+          ]),
+        );
+      }),
+    );
+}
+
+interface RepriceOptions {
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly id?: string;
 }
 
 const SOURCES = { own: 'APPLICATION', catalogue: 'CATALOGUE' } as const satisfies Record<

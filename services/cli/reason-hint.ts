@@ -23,6 +23,8 @@ export function hintFor({ code, reason, metadata }: ExperiencesError): string | 
       return `\`experiences run ${experience}\` shows that run; without --id a new one is started.`;
     case 'EVENT_ID_CONFLICT':
       return 'An event id names one call for ever: leave out --event-id to record another call.';
+    case 'REPRICING_ALREADY_EXISTS':
+      return 'A repricing id stands for one question: leave out --id to ask another.';
     case 'ETAG_MISMATCH':
       return 'Look at the type again, then repeat with its current etag, or without --etag.';
     case 'EXPERIENCE_TYPE_HAS_NO_WORKFLOW':

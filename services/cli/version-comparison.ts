@@ -56,7 +56,7 @@ function verdictText(version: number, { rankTest, percentiles }: CostComparison)
   const median = percentiles.find(({ percentile }) => percentile === 50)?.change;
   const change = median === undefined ? '' : ` (median ${changeText(median)})`;
   const test = rankTest.pValue === undefined ? '' : ` (${rankTest.name}, ${pText(rankTest.pValue)})`;
-  const share = percentText(String(rankTest.probabilityOfSuperiority.toFixed(6)));
+  const share = percentText(rankTest.probabilityOfSuperiority.toFixed(6));
   const odds = `Of two random experiences that of version ${version} is the dearer one in ${share} of cases.`;
   switch (rankTest.verdict) {
     case 'SECOND_DEARER':
@@ -72,12 +72,14 @@ function verdictText(version: number, { rankTest, percentiles }: CostComparison)
   }
 }
 
-/** In percent; as an amount where the first was nothing. */
+/** In percent; as an amount where the first was nothing, or next to nothing. */
 function changeText({ absolute, relative }: CostChange): string {
-  const sign = absolute.startsWith('-') ? '−' : '+';
   if (absolute === '0') return '±0 %';
-  const magnitude = (relative ?? absolute).replace('-', '');
-  return relative === undefined ? `${sign}${moneyText(magnitude)}` : `${sign}${percentText(magnitude)}`;
+  const sign = absolute.startsWith('-') ? '−' : '+';
+  const without = (text: string) => text.replace('-', '');
+  return relative === undefined || relative.length > RELATIVE_LENGTH_MAX
+    ? `${sign}${moneyText(without(absolute))}`
+    : `${sign}${percentText(without(relative))}`;
 }
 
 function pText(p: number): string {
@@ -85,3 +87,4 @@ function pText(p: number): string {
 }
 
 const P_SHOWN_MIN = 0.0001;
+const RELATIVE_LENGTH_MAX = 12;

@@ -139,6 +139,12 @@ export function fromWireEvent(event: UsageEvent__Output): UsageEvent {
     providerResponseId: event.providerResponseId || undefined,
     properties: { ...event.properties },
     workflowSource: event.workflowSource === null ? undefined : { ...event.workflowSource },
+    repricings: event.repricings.map((wire) => ({
+      repricingId: wire.repricingId,
+      priceId: wire.priceId,
+      repriceTime: promised(fromWireTime(wire.repriceTime)),
+      addedCost: fromWireCost(wire.addedCost),
+    })),
   };
 }
 

@@ -1,10 +1,10 @@
 import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
 import { type Channel, callUnary } from './call.js';
-import { fromWirePrice } from './from-wire.js';
+import { fromWireCost, fromWirePrice } from './from-wire.js';
 import { PAGE_SIZE, pages } from './pages.js';
 import { toWireRates, toWireTime } from './to-wire.js';
-import type { Price } from './types.js';
+import type { Price, RepricingResult } from './types.js';
 
 const methods = contract.PriceService.service;
 
@@ -42,6 +42,44 @@ export class PricesClient {
 
   async get(priceId: string): Promise<Price> {
     return fromWirePrice((await callUnary(this.#channel, methods.GetPrice, { priceId })).price);
+  }
+
+  /**
+   * Prices recorded events whose units had no price, now that one covers their time; what an event was priced at it keeps.
+   * Goes on until all is done, each part with the client's time. The same id again goes on with what was cut off.
+   */
+  async repriceUnpriced(
+    events: {
+      readonly startTime?: Date;
+      /** Exclusive. */
+      readonly endTime?: Date;
+      readonly provider?: string;
+      /** Only with a provider. */
+      readonly model?: string;
+      readonly repricingId?: string;
+    } = {},
+  ): Promise<RepricingResult> {
+    const { startTime, endTime, repricingId = newUuid(), ...names } = events;
+    let [pageToken, unpricedEventCount] = ['', 0n];
+    for (;;) {
+      const answer = await callUnary(this.#channel, methods.RepriceUnpriced, {
+        ...names,
+        repricingId,
+        startTime: toWireTime(startTime),
+        endTime: toWireTime(endTime),
+        pageToken,
+      });
+      unpricedEventCount += BigInt(answer.unpricedEventCount);
+      pageToken = answer.nextPageToken;
+      if (pageToken !== '') continue;
+      const repricedEventCount = BigInt(answer.repricedEventCount);
+      return {
+        repricingId,
+        repricedEventCount,
+        addedCost: fromWireCost(answer.addedCost),
+        unpricedEventCount,
+      };
+    }
   }
 
   /** By provider, model and date, your own first; read page by page. */

@@ -149,6 +149,23 @@ export interface UsageEvent {
   readonly providerResponseId: string | undefined;
   readonly properties: Readonly<Record<string, string>>;
   readonly workflowSource: WorkflowSource | undefined;
+  /** Later steps that priced units which had no price at first, oldest first. */
+  readonly repricings: readonly {
+    readonly repricingId: string;
+    readonly priceId: string;
+    readonly repriceTime: Date;
+    readonly addedCost: Cost;
+  }[];
+}
+
+/** What a repricing has done. */
+export interface RepricingResult {
+  readonly repricingId: string;
+  /** Events that it has priced, wholly or in part. */
+  readonly repricedEventCount: bigint;
+  readonly addedCost: Cost;
+  /** Events that still have units without a price. */
+  readonly unpricedEventCount: bigint;
 }
 
 export interface RecordedUsage {

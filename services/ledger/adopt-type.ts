@@ -1,9 +1,9 @@
 import { ADOPTED_EVENTS_MAX } from '../domain/experience.js';
+import type { Adoption } from './adoption.js';
 import { type Revisions, readRevisions, sameRevisions } from './application-state.js';
 import { BookDeltas } from './book-deltas.js';
 import { fromEventDocument } from './event-document.js';
 import { fromExperienceDocument } from './experience-document.js';
-import type { Adoption } from './plan.js';
 import { type Store, toBinary } from './store.js';
 import { inTransaction } from './transaction.js';
 

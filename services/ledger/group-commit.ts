@@ -63,8 +63,10 @@ export class GroupCommit {
     });
   }
 
+  /** A call larger than all the room there is comes in when it is empty; else it never would. */
   #hasRoom(entries: number, bytes: number): boolean {
     const waiting = this.#lanes.reduce((sum, lane) => sum + lane.waiting, 0);
+    if (waiting === 0) return true;
     return waiting + entries <= this.#waitingMax && this.#bytes + bytes <= WAITING_BYTES_MAX;
   }
 

@@ -9,6 +9,7 @@ import { LaneLeases } from './lane-leases.js';
 import { migrate } from './migrate.js';
 import { Prices } from './prices.js';
 import { connect, proveServer } from './probe.js';
+import { Repricings } from './repricings.js';
 import { READ_TIME_MAX_MS, Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { UsageEvents } from './usage-events.js';
@@ -21,6 +22,7 @@ export class Ledger {
   readonly experiences: Experiences;
   readonly events: UsageEvents;
   readonly prices: Prices;
+  readonly repricings: Repricings;
   readonly costs: Costs;
   /** Commits single batches; {@link write} gathers what comes at once. */
   readonly writer: Writer;
@@ -44,6 +46,7 @@ export class Ledger {
     this.#commits = new GroupCommit(this.writer, leases, {
       entriesWaitingMax: options.entriesWaitingMax ?? ENTRIES_WAITING_MAX_DEFAULT,
     });
+    this.repricings = new Repricings(store, (entries, deadline) => this.write(entries, deadline));
     this.pageTokenKey = pageTokenKey;
   }
 

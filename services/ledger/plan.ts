@@ -1,16 +1,17 @@
 import { ADOPTED_EVENTS_MAX, type Experience } from '../domain/experience.js';
 import type { ExperienceType } from '../domain/experience-type.js';
 import { Fault, invalidFields } from '../domain/fault.js';
-import { addMoney, formatMoney, type Money, NO_MONEY } from '../domain/money.js';
+import { addMoney, type Money, NO_MONEY } from '../domain/money.js';
 import type { Units } from '../domain/units.js';
-import { type Cost, EVENT_COST_MAX, type RecordWarning, type UsageEvent } from '../domain/usage.js';
-import { isUseful, supersedes } from '../domain/useful.js';
+import type { Cost, RecordWarning, UsageEvent } from '../domain/usage.js';
+import { supersedes } from '../domain/useful.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
-import { costOfUnits } from '../pricing/cost-of-units.js';
+import type { Adoption } from './adoption.js';
 import type { ApplicationState } from './application-state.js';
 import type { Entry, EventEntry, ExperienceEntry, Outcome, RepricingEntry } from './entry.js';
 import { factKey } from './fact-key.js';
 import { type Facts, operationFactKey, type StoredEvent } from './facts.js';
+import { newEvent, type Place } from './new-event.js';
 import { newExperience } from './new-experience.js';
 import { experienceNotFound, typeNotFound } from './not-found.js';
 import { repriceEvent } from './reprice-event.js';
@@ -71,13 +72,6 @@ export interface NewExperience {
   readonly experience: Experience;
 }
 
-export interface Adoption {
-  readonly application: string;
-  readonly experienceId: Uuid;
-  readonly type: string;
-  readonly version: number;
-}
-
 class BatchPlan {
   readonly #facts: Facts;
   readonly #events = new Map<string, NewEvent>();
@@ -123,7 +117,7 @@ class BatchPlan {
     if (known !== undefined) return repeated(entry, known);
 
     const place = this.#place(entry);
-    const event = this.#priced(entry, place);
+    const event = newEvent(entry, place, this.#state(entry.application).prices);
     if (place !== undefined) this.#addUnitKinds(entry.application, place.experience, event.units);
     this.#demoteEarlier(entry.application, event);
     this.#events.set(key, { application: entry.application, event, contentHash: entry.contentHash });
@@ -207,48 +201,6 @@ class BatchPlan {
     const experience =
       adoption === undefined ? existing : { ...existing, type: adoption.type, version: adoption.version };
     return { experience, created: false, replaced, warnings, adoption };
-  }
-
-  /** Field by field: a copy with spread fields takes as long as all else that is done here. */
-  #priced(entry: EventEntry, place: Place | undefined): UsageEvent {
-    const { record } = entry;
-    const { attribution } = record;
-    const eventTime = record.eventTime ?? entry.recordTime;
-    const found = this.#state(entry.application).prices.find(record.provider, record.model, eventTime);
-    const { input, output, total, unpriced } = costOfUnits(record.units, found);
-    if (total > EVENT_COST_MAX) throw tooDear(total);
-    return {
-      eventId: entry.eventId,
-      experienceId: place?.experience.id,
-      experienceType: place?.experience.type ?? '',
-      experienceVersion: place?.experience.version ?? 0,
-      userId: attribution.userId,
-      requestTags: attribution.requestTags,
-      provider: record.provider,
-      model: record.model,
-      requestedModel: record.requestedModel,
-      units: record.units,
-      outcome: record.outcome,
-      operationKey: record.operationKey,
-      step: record.step,
-      latencyMs: record.latencyMs,
-      timeToFirstTokenMs: record.timeToFirstTokenMs,
-      httpStatusCode: record.httpStatusCode,
-      providerRequestId: record.providerRequestId,
-      providerResponseId: record.providerResponseId,
-      properties: record.properties,
-      workflowSource: record.workflowSource,
-      eventTime,
-      recordTime: entry.recordTime,
-      cost: { input, output, total },
-      priceId: 'price' in found ? found.price.id : undefined,
-      unpriced,
-      repricings: [],
-      useful: isUseful(record.outcome),
-      experienceCreated: place?.created ?? false,
-      experienceIdReplaced: place?.replaced ?? false,
-      warnings: warningsOf(place, unpriced.length > 0),
-    };
   }
 
   /** Totals by kind live in one document, so callers cannot be let to make up kinds without end. */
@@ -361,25 +313,6 @@ class BatchPlan {
     if (state === undefined) throw new Error('the states of all applications in a batch are loaded');
     return state;
   }
-}
-
-interface Place {
-  readonly experience: Experience;
-  readonly created: boolean;
-  readonly replaced: boolean;
-  readonly warnings: readonly RecordWarning[];
-  /** The type that the experience takes first. */
-  readonly adoption: Adoption | undefined;
-}
-
-function warningsOf(place: Place | undefined, unpriced: boolean): readonly RecordWarning[] {
-  const ofPlace = place?.warnings ?? [];
-  return unpriced ? [...ofPlace, 'UNITS_UNPRICED'] : ofPlace;
-}
-
-function tooDear(total: Money): Fault {
-  const description = `cost ${formatMoney(total)}, more than the ${formatMoney(EVENT_COST_MAX)} that one event may`;
-  return invalidFields([{ field: 'record.units', description }]);
 }
 
 /** The same id again: the event as it stands now, or a conflict if the content is another. */

@@ -1,4 +1,5 @@
 import type { UpdateFilter } from 'mongodb';
+import { DAY_MS, HOUR_MS } from '../domain/cost-query.js';
 import type { UsageEvent } from '../domain/usage.js';
 import type { RollupDocument, RollupKey } from './documents.js';
 import { Sums } from './sums.js';
@@ -76,6 +77,3 @@ export function startOfHour(time: Date): number {
 export function startOfDay(timeMs: number): number {
   return Math.floor(timeMs / DAY_MS) * DAY_MS;
 }
-
-export const HOUR_MS = 3_600_000;
-export const DAY_MS = 24 * HOUR_MS;

@@ -6,6 +6,7 @@ import { MODEL_LENGTH_MAX, PROVIDER_LENGTH_MAX, shortTextRule, shown } from '../
 import { parseUuid, type Uuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { PricePosition } from '../ledger/prices.js';
+import type { UnpricedPosition } from '../ledger/repricings.js';
 import type { Price } from '../pricing/price.js';
 import { providerId } from '../pricing/provider-id.js';
 import { fromWireRates, fromWireTime } from './from-wire.js';
@@ -13,7 +14,7 @@ import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
 import { RequestCheck } from './request-check.js';
-import { toWirePrice } from './to-wire.js';
+import { toWireCost, toWirePrice } from './to-wire.js';
 
 export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handlers): PriceServiceHandlers {
   return {
@@ -75,7 +76,45 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
         nextPageToken: last === undefined ? '' : tokens.write(toTokenPosition(application, last), scope),
       };
     }),
+
+    RepriceUnpriced: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const id = request.repricingId === '' ? newUuid() : parseUuid(request.repricingId);
+      if (id === undefined) check.bad('repricing_id', 'must be a UUID');
+      if (request.pageToken !== '' && request.repricingId === '')
+        check.bad('repricing_id', 'is required to go on');
+      const provider = check.optional('provider', request.provider, PROVIDER_RULE);
+      const model = check.optional('model', request.model, MODEL_RULE);
+      if (model !== undefined && provider === undefined) check.bad('model', 'needs provider');
+      const from = fromWireTime('start_time', request.startTime, check);
+      const to = fromWireTime('end_time', request.endTime, check);
+      if (from !== undefined && to !== undefined && to <= from)
+        check.bad('end_time', 'must be after start_time');
+      const filter = { from, to, provider, model };
+      const scope = ['repricing', application, id, from, to, provider, model];
+      const after = fromRepricingPosition(tokens.read(request.pageToken, scope, check));
+      check.done();
+      if (id === undefined) throw new Error('a request without an id does not pass its check');
+      const options = { after, now: new Date(), deadline };
+      const result = await ledger.repricings.run(application, id, filter, options);
+      const last = result.after;
+      return {
+        repricingId: id,
+        repricedEventCount: String(result.priced),
+        addedCost: toWireCost(result.cost),
+        unpricedEventCount: String(result.unpriced),
+        nextPageToken:
+          last === undefined ? '' : tokens.write([last.eventTime.getTime(), last.eventId], scope),
+      };
+    }),
   };
+}
+
+function fromRepricingPosition(position: unknown): UnpricedPosition | undefined {
+  if (!Array.isArray(position)) return undefined;
+  const [time, eventId] = position as readonly unknown[];
+  if (typeof time !== 'number' || typeof eventId !== 'string') return undefined;
+  return { eventTime: new Date(time), eventId };
 }
 
 function checkedPriceId(text: string, check: RequestCheck): Uuid {

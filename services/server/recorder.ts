@@ -9,10 +9,13 @@ import type { WriteOutcome } from '../ledger/write-call.js';
 /** Turns checked requests into entries and hands them to the ledger, which writes them with those of other calls. */
 export class Recorder {
   readonly #ledger: Ledger;
+  /** Makes the fault for a record that a bug of ours keeps from being recorded. */
+  readonly #incident: (error: unknown) => Fault;
   #lastTimeMs = 0;
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, incident: (error: unknown) => Fault) {
     this.#ledger = ledger;
+    this.#incident = incident;
   }
 
   async record(application: string, record: UsageRecord, deadline: number): Promise<EventOutcome> {
@@ -33,10 +36,10 @@ export class Recorder {
     const now = this.#now();
     const entries = records.map((record) => this.#entryOf(application, record, now));
     return (await this.#ledger.write(entries, deadline)).map((outcome) => {
+      if (outcome.kind === 'event') return outcome;
       if (outcome.kind === 'refused') return outcome.fault;
-      if (outcome.kind === 'failed') throw outcome.error;
-      if (outcome.kind !== 'event') throw new Error('an event entry has an event outcome');
-      return outcome;
+      if (outcome.kind === 'failed') return this.#incident(outcome.error);
+      throw new Error('an event entry has an event outcome');
     });
   }
 

@@ -21,6 +21,7 @@ import { priceService } from './price-service.js';
 import { Recorder } from './recorder.js';
 import { addReflection } from './reflection.js';
 import { Runs } from './runs.js';
+import { incidentFault } from './status.js';
 import { withUnreadableRequests } from './unreadable-request.js';
 import { usageService } from './usage-service.js';
 import { WorkflowEngine } from './workflow-engine.js';
@@ -61,7 +62,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     namespace: options.temporalNamespace,
   });
   const handlers = new Handlers(options.logger, { application: APPLICATION, strictIds: options.strictIds });
-  const recorder = new Recorder(ledger);
+  const recorder = new Recorder(ledger, (error) => incidentFault(error, options.logger, 'RecordUsage'));
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
 

@@ -12,7 +12,7 @@ import type { Logger } from '../runtime/logger.js';
  */
 export function toStatus(error: unknown, logger: Logger, method: string): StatusAnswer {
   if (error instanceof Fault) return faultStatus(error);
-  return faultStatus(incident(error, logger, method));
+  return faultStatus(incidentFault(error, logger, method));
 }
 
 /** What became of one of many records, as a message: what a call about it alone would have been answered. */
@@ -20,8 +20,8 @@ export function toWireStatus(fault: Fault): WireStatus {
   return statusMessage(fault, CODE_OF_KIND[fault.kind], ITEM_LIMITS);
 }
 
-/** An unknown error is logged and becomes a fault that tells its incident id alone. */
-function incident(error: unknown, logger: Logger, method: string): Fault {
+/** What a caller hears of a bug of ours; the log has the rest. */
+export function incidentFault(error: unknown, logger: Logger, method: string): Fault {
   const incidentId = randomUUID();
   logger.error({ err: error, incidentId, method }, 'a call failed by a fault of the service');
   return new Fault('INTERNAL', `The service failed; the incident is ${incidentId}.`, {

@@ -86,6 +86,12 @@ export function toWireEvent(event: UsageEvent): WireEvent {
     providerResponseId: event.providerResponseId ?? '',
     properties: Object.fromEntries(event.properties),
     workflowSource: event.workflowSource ?? null,
+    repricings: event.repricings.map(({ id, priceId, time, cost }) => ({
+      repricingId: id,
+      priceId,
+      repriceTime: toWireTime(time),
+      addedCost: toWireCost(cost),
+    })),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Decimal128, MongoClient, UUID } from 'mongodb';
+import type { ClientSession, Db, Decimal128, MongoClient, UUID } from 'mongodb';
 import { expect } from 'vitest';
 import type { UsageEvent } from '../../services/client/index.js';
 import { add, type BookedEvent, nothing, type Totals, units18 } from './added-up.js';
@@ -13,9 +13,14 @@ export async function expectBooks(
   databaseName: string,
   calls: Calls = { sent: undefined, told: new Map() },
 ): Promise<Books> {
-  const books = await readBooks(client, databaseName);
+  // One moment for all, so that books can be looked at while they are written.
+  const books = await client.withSession({ snapshot: true }, async (session) => {
+    const db = client.db(databaseName, { useBigInt64: true });
+    const read = await readBooks(db, session);
+    await expectRollups(db, session, read.events, read.added);
+    return read;
+  });
   expect(books.kept).toEqual(books.added);
-  await expectRollups(client.db(databaseName, { useBigInt64: true }), books.events, books.added);
   expectOperations(books.events);
   expectCalls(books.events, calls);
   return books;
@@ -37,12 +42,11 @@ export interface Books {
   readonly added: Readonly<Record<string, Totals>>;
 }
 
-async function readBooks(client: MongoClient, databaseName: string): Promise<Books> {
-  const db = client.db(databaseName, { useBigInt64: true });
-  const events = (await db.collection<EventRow>('events').find().toArray()).map(fromEventRow);
+async function readBooks(db: Db, session: ClientSession): Promise<Books> {
+  const events = (await db.collection<EventRow>('events').find({}, { session }).toArray()).map(fromEventRow);
   const kept: Record<string, Totals> = {};
   const added: Record<string, Totals> = {};
-  for (const row of await db.collection<ExperienceRow>('experiences').find().toArray()) {
+  for (const row of await db.collection<ExperienceRow>('experiences').find({}, { session }).toArray()) {
     const key = `${row._id.a}/${row._id.x}`;
     kept[key] = fromExperienceRow(row);
     const total = row.ct && units18(row.ct); // Kept beside for its index.

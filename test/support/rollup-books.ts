@@ -1,4 +1,4 @@
-import type { Db, Decimal128 } from 'mongodb';
+import type { ClientSession, Db, Decimal128 } from 'mongodb';
 import { expect } from 'vitest';
 import { costBucket } from '../../services/domain/cost-buckets.js';
 import { money } from '../../services/domain/money.js';
@@ -7,10 +7,11 @@ import { add, type BookedEvent, nothing, type Totals, units18 } from './added-up
 /** The oracle of rollups and histograms: what they hold, all lanes together, is what events and experiences add up to. */
 export async function expectRollups(
   db: Db,
+  session: ClientSession,
   events: readonly BookedEvent[],
   experiences: Readonly<Record<string, Totals>>,
 ): Promise<void> {
-  const [rollups, histograms] = [await readRollups(db), await readHistograms(db)];
+  const [rollups, histograms] = [await readRollups(db, session), await readHistograms(db, session)];
   expect(rollups).toEqual(rollupsOf(events));
   expect(histograms).toEqual(histogramsOf(experiences));
 }
@@ -28,9 +29,9 @@ interface RollupRow {
 
 type Sums = Omit<Totals, 'type' | 'version' | 'first' | 'last'>;
 
-async function readRollups(db: Db): Promise<Record<string, Sums>> {
+async function readRollups(db: Db, session: ClientSession): Promise<Record<string, Sums>> {
   const sums: Record<string, Sums> = {};
-  for (const { _id, ...row } of await db.collection<RollupRow>('rollups').find().toArray()) {
+  for (const { _id, ...row } of await db.collection<RollupRow>('rollups').find({}, { session }).toArray()) {
     const key = [_id.a, _id.g, _id.t, _id.v, _id.h.toISOString(), _id.p, _id.m].join('|');
     const sum = sums[key] ?? noSums();
     sums[key] = sum;
@@ -83,9 +84,12 @@ interface Histogram {
   readonly buckets: Record<string, bigint>;
 }
 
-async function readHistograms(db: Db): Promise<Record<string, Histogram>> {
+async function readHistograms(db: Db, session: ClientSession): Promise<Record<string, Histogram>> {
   const found: Record<string, Histogram> = {};
-  for (const { _id, n, s, b } of await db.collection<HistogramRow>('histograms').find().toArray()) {
+  for (const { _id, n, s, b } of await db
+    .collection<HistogramRow>('histograms')
+    .find({}, { session })
+    .toArray()) {
     const histogram = histogramAt(found, [_id.a, _id.t, _id.v].join('|'));
     histogram.experiences += n;
     histogram.sum += units18(s);
