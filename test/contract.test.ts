@@ -14,6 +14,7 @@ import { startTestService, type TestService } from './support/service.js';
 const PROTO = join(PACKAGE_ROOT, 'proto');
 const RELEASED = join(PROTO, 'released.binpb');
 const SERVICES = [
+  'AdminService',
   'CostService',
   'ExperienceRunService',
   'ExperienceService',
@@ -183,7 +184,7 @@ describe('every method', () => {
   });
 
   test('says which scope it needs, and one that only reads says so', () => {
-    expect(methods).toHaveLength(25);
+    expect(methods).toHaveLength(27);
     for (const { path, options } of methods) {
       const scope = options['[experiences.v1.required_scope]'];
       expect(scope, path).toMatch(/^SCOPE_(READ|RECORD|ADMIN)$/);

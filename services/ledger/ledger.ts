@@ -1,5 +1,6 @@
 import type { Price } from '../pricing/price.js';
 import { type ApplicationState, ApplicationStates } from './application-state.js';
+import { Books } from './books.js';
 import { ExperienceTypes } from './experience-types.js';
 import { Experiences } from './experiences.js';
 import { migrate } from './migrate.js';
@@ -16,6 +17,7 @@ export class Ledger {
   readonly experiences: Experiences;
   readonly events: UsageEvents;
   readonly prices: Prices;
+  readonly books: Books;
   readonly writer: Writer;
   /** Signs page tokens; the same for all processes on one database. */
   readonly pageTokenKey: Uint8Array;
@@ -29,6 +31,7 @@ export class Ledger {
     this.experiences = new Experiences(store);
     this.events = new UsageEvents(store);
     this.prices = new Prices(store);
+    this.books = new Books(store);
     this.writer = new Writer(store, this.#states);
     this.pageTokenKey = pageTokenKey;
   }
