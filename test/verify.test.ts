@@ -1,41 +1,361 @@
-import { randomUUID } from 'node:crypto';
-import { type Db, Decimal128, Long, MongoClient, UUID } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { type Db, Decimal128, Double, Long, MongoClient, UUID } from 'mongodb';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { runCommandLine } from '../services/cli/command-line.js';
-import type { BookDifference, BookSummary } from '../services/client/index.js';
+import type { BookCheckMessage, BookDifference, BookSummary } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { expectBooks } from './support/books.js';
 import { startTestService, type TestService } from './support/service.js';
 
-const HOUR = new Date('2026-03-04T05:10:00Z');
-const call = {
-  provider: 'openai',
-  model: 'gpt-4o-mini',
-  units: { text: { input: 1_000, output: 500 } },
-  eventTime: HOUR,
-};
-/** What one call costs: 1,000 in at 0.00000015 and 500 out at 0.0000006. */
-const COST = '0.00045';
+/**
+ * Verify and repair against books that somebody has spoiled by hand, with the driver alone. Every call costs 0.00045:
+ * 1,000 units in at 0.00000015 and 500 out at 0.0000006.
+ */
+const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1_000, output: 500 } } };
+const HOUR = new Date('2026-03-04T05:00:00Z');
+const DAY = new Date('2026-03-04T00:00:00Z');
+const AT = { eventTime: new Date('2026-03-04T05:10:00Z') };
 
 let service: TestService;
 let db: Db;
+/** An experience with three events: of one operation a wasted and a useful one, and a failed one. */
+let experienceId: string;
+let wastedId: string;
+let usefulId: string;
+let failedId: string;
+let freeId: string;
+let firstFreeId: string;
 const mongo = new MongoClient(inject('mongodbUri'));
+
 beforeAll(async () => {
   service = await startTestService();
-  db = mongo.db(service.options.databaseName);
+  db = mongo.db(service.options.databaseName, { useBigInt64: true });
+  await service.client.types.create({ name: 'Summary', description: 'A summary' });
+  await service.client.types.create({ name: 'Chat', description: 'A chat' });
 });
 afterAll(async () => {
   await service.stop();
   await mongo.close();
 });
 
-test('probe', async () => {
-  await service.client.types.create({ name: 'Summary', description: 'x' });
-  const experienceId = newUuid();
-  await service.client.usage.record({ ...call, experienceId, experienceType: 'Summary' });
-  await service.client.usage.record({ ...call, experienceId, operationKey: 'a' });
-  await service.client.usage.record({ ...call, operationKey: 'a' });
-  for (const deep of [false, true]) {
-    for await (const m of service.client.admin.verify({ deep })) console.log(m);
+/** Each test spoils books of its own, which hold the same. */
+beforeEach(async () => {
+  for (const name of ['events', 'experiences', 'rollups', 'histograms', 'repairs'])
+    await db.collection(name).deleteMany({});
+  experienceId = newUuid();
+  [wastedId, usefulId, failedId, freeId, firstFreeId] = [
+    newUuid(),
+    newUuid(),
+    newUuid(),
+    newUuid(),
+    newUuid(),
+  ];
+  const { usage } = service.client;
+  const own = { ...call, ...AT, experienceId, experienceType: 'Summary' };
+  await usage.record({ ...own, eventId: wastedId, operationKey: 'step 1' });
+  await usage.record({ ...own, eventId: usefulId, operationKey: 'step 1' });
+  await usage.record({
+    ...own,
+    eventId: failedId,
+    outcome: 'FAILED',
+    eventTime: new Date('2026-03-04T05:20:00Z'),
+  });
+  await usage.record({ ...call, ...AT, experienceType: 'Summary' });
+  await usage.record({ ...call, ...AT, experienceType: 'Chat' });
+  await usage.record({ ...call, ...AT, eventId: firstFreeId, operationKey: 'alone' });
+  await usage.record({
+    ...call,
+    eventId: freeId,
+    operationKey: 'alone',
+    eventTime: new Date('2026-03-04T06:10:00Z'),
+  });
+});
+
+interface Result {
+  readonly differences: readonly BookDifference[];
+  readonly summary: BookSummary;
+}
+
+async function resultOf(messages: AsyncIterable<BookCheckMessage>): Promise<Result> {
+  const differences: BookDifference[] = [];
+  for await (const message of messages) {
+    if ('difference' in message) differences.push(message.difference);
+    if ('summary' in message) return { differences, summary: message.summary };
   }
+  throw new Error('there was no summary');
+}
+
+const verify = (options: Parameters<TestService['client']['admin']['verify']>[0] = {}) =>
+  resultOf(service.client.admin.verify(options));
+const repair = () => resultOf(service.client.admin.repair({ apply: true }));
+
+/** `figure: expected, found, difference`, after what it is of. */
+function named({ differences }: Result): string[] {
+  return differences.map((each) => {
+    const { subject, figure, expected, found, difference, state } = each;
+    const of =
+      each.eventId ?? each.experienceId ?? `${each.experienceType} ${each.startTime?.toISOString() ?? ''}`;
+    return `${subject} ${of.trim()} ${figure}: ${expected || '-'}, ${found || '-'}, ${difference || '-'} ${state}`;
+  });
+}
+
+const money = (text: string) => Decimal128.fromString(text);
+const experience = () => ({ _id: { a: 'default', x: new UUID(experienceId) } }) as object;
+const event = (id: string) => ({ _id: { a: 'default', e: new UUID(id) } }) as object;
+const ofHour = { '_id.g': 'h', '_id.t': 'Summary', '_id.h': HOUR };
+const ofDay = { '_id.g': 'd', '_id.t': 'Summary', '_id.h': DAY };
+const ofSummary = { '_id.t': 'Summary' };
+
+async function spoil(collection: string, filter: object, update: object): Promise<void> {
+  expect((await db.collection(collection).updateOne(filter, update)).modifiedCount).toBe(1);
+}
+
+describe('verify', () => {
+  test.each([
+    {},
+    { deep: true },
+    { experienceType: 'Summary' },
+    { sinceTime: new Date('2026-03-04T23:00:00Z') },
+  ])('finds nothing in books that nobody spoiled (%o)', async (options) => {
+    const { differences, summary } = await verify(options);
+    expect(differences).toEqual([]);
+    expect(summary.differenceCount).toBe(0n);
+  });
+
+  test('says what it has checked', async () => {
+    expect((await verify()).summary).toEqual({
+      experienceCount: 3n,
+      eventCount: 12n, // Five of experiences, seven of hours.
+      hourCount: 2n,
+      dayCount: 1n,
+      histogramCount: 2n,
+      differenceCount: 0n,
+      repairedCount: 0n,
+      notRepairableCount: 0n,
+    });
+  });
+
+  test('names exactly one total and one rollup that were spoiled, by how much; repair mends them', async () => {
+    await spoil('experiences', experience(), { $inc: { ci: money('0.000001') } });
+    await spoil('rollups', ofHour, { $inc: { co: money('-0.0003') } });
+    const expected = [
+      `EXPERIENCE ${experienceId} cost.input: 0.00045, 0.000451, 0.000001 REPAIRABLE`,
+      'HOUR_ROLLUP Summary 2026-03-04T05:00:00.000Z cost.output: 0.0012, 0.0009, -0.0003 REPAIRABLE',
+    ];
+    expect(named(await verify())).toEqual(expected);
+    expect(named(await verify({ deep: true }))).toEqual(expected);
+    expect(named(await repair())).toEqual(expected.map((text) => text.replace('REPAIRABLE', 'REPAIRED')));
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await expectBooks(mongo, service.options.databaseName);
+  });
+});
+
+/** What is done by hand, and exactly what is named for it. `x` is the experience. */
+const SPOILED: readonly (readonly [
+  what: string,
+  spoil: () => Promise<void>,
+  names: () => readonly string[],
+])[] = [
+  [
+    'a count of events',
+    () => spoil('experiences', experience(), { $inc: { n: 2n } }),
+    () => [`EXPERIENCE ${experienceId} event_count: 3, 5, 2`],
+  ],
+  [
+    'a useful sum that became wasted',
+    () => spoil('experiences', experience(), { $inc: { us: money('-0.0001'), ws: money('0.0001') } }),
+    () => [
+      `EXPERIENCE ${experienceId} useful_cost: 0.00045, 0.00035, -0.0001`,
+      `EXPERIENCE ${experienceId} wasted_cost: 0.0009, 0.001, 0.0001`,
+    ],
+  ],
+  [
+    'a total for the order of the dearest, which its histogram is not blamed for',
+    () => spoil('experiences', experience(), { $inc: { ct: money('7') } }),
+    () => [`EXPERIENCE ${experienceId} cost.total: 0.00135, 7.00135, 7`],
+  ],
+  [
+    'that total, gone',
+    () => spoil('experiences', experience(), { $unset: { ct: '' } }),
+    () => [`EXPERIENCE ${experienceId} cost.total: 0.00135, -, -`],
+  ],
+  [
+    'first and last event time',
+    () =>
+      spoil('experiences', experience(), {
+        $set: { f: new Date('2026-03-04T05:09:59Z') },
+        $unset: { l: '' },
+      }),
+    () => [
+      `EXPERIENCE ${experienceId} first_event_time: 2026-03-04T05:10:00.000Z, 2026-03-04T05:09:59.000Z, -1000`,
+      `EXPERIENCE ${experienceId} last_event_time: 2026-03-04T05:20:00.000Z, -, -`,
+    ],
+  ],
+  [
+    'units of a kind, and a kind that nobody used',
+    () =>
+      spoil('experiences', experience(), { $inc: { 'un.text.o': 1n, 'un.audio.i': 3n, 'un.audio.o': 0n } }),
+    () => [
+      `EXPERIENCE ${experienceId} units[audio].input: 0, 3, 3`,
+      `EXPERIENCE ${experienceId} units[text].output: 1500, 1501, 1`,
+    ],
+  ],
+  [
+    'unpriced events',
+    () => spoil('experiences', experience(), { $inc: { up: 1n } }),
+    () => [`EXPERIENCE ${experienceId} unpriced_event_count: 0, 1, 1`],
+  ],
+  [
+    'amounts that are none',
+    () => spoil('experiences', experience(), { $set: { ci: money('NaN'), ws: new Double(0.5), un: 7 } }),
+    () => [
+      `EXPERIENCE ${experienceId} cost.input: 0.00045, NaN (unreadable), -`,
+      `EXPERIENCE ${experienceId} wasted_cost: 0.0009, 0.5 (unreadable), -`,
+      `EXPERIENCE ${experienceId} units: -, 7 (unreadable), -`,
+      `EXPERIENCE ${experienceId} units[text].input: 3000, 0, -3000`,
+      `EXPERIENCE ${experienceId} units[text].output: 1500, 0, -1500`,
+    ],
+  ],
+  [
+    'an hour that is gone',
+    async () => {
+      await db.collection('rollups').deleteMany({ '_id.g': 'h', '_id.t': 'Chat' });
+    },
+    () => [
+      'HOUR_ROLLUP Chat 2026-03-04T05:00:00.000Z event_count: 1, 0, -1',
+      'HOUR_ROLLUP Chat 2026-03-04T05:00:00.000Z cost.input: 0.00015, 0, -0.00015',
+      'HOUR_ROLLUP Chat 2026-03-04T05:00:00.000Z cost.output: 0.0003, 0, -0.0003',
+      'HOUR_ROLLUP Chat 2026-03-04T05:00:00.000Z useful_cost: 0.00045, 0, -0.00045',
+      'HOUR_ROLLUP Chat 2026-03-04T05:00:00.000Z units[text].input: 1000, 0, -1000',
+      'HOUR_ROLLUP Chat 2026-03-04T05:00:00.000Z units[text].output: 500, 0, -500',
+    ],
+  ],
+  [
+    'a day',
+    () => spoil('rollups', ofDay, { $inc: { us: money('0.5') } }),
+    () => ['DAY_ROLLUP Summary 2026-03-04T00:00:00.000Z useful_cost: 0.0009, 0.5009, 0.5'],
+  ],
+  [
+    'rollups of an hour and a day without any event',
+    async () => {
+      const zero = money('0E-18');
+      const fields = { ci: zero, co: zero, us: zero, ws: zero, up: 0n };
+      for (const [g, h] of [
+        ['h', new Date('2026-01-02T03:00:00Z')],
+        ['d', new Date('2026-01-05T00:00:00Z')],
+      ]) {
+        const _id = { a: 'default', g, t: 'Chat', v: 1, h, p: 'openai', m: 'gpt', l: 3 } as never;
+        await db.collection('rollups').insertOne({ _id, n: 4n, ...fields });
+      }
+    },
+    () => [
+      'HOUR_ROLLUP Chat 2026-01-02T03:00:00.000Z event_count: 0, 4, 4',
+      'DAY_ROLLUP Chat 2026-01-05T00:00:00.000Z event_count: 0, 4, 4',
+    ],
+  ],
+  [
+    'a rollup that is no number',
+    () => spoil('rollups', ofHour, { $set: { ci: money('Infinity') } }),
+    () => ['HOUR_ROLLUP Summary 2026-03-04T05:00:00.000Z cost.input: 0.0006, Infinity (unreadable), -'],
+  ],
+  [
+    'a histogram: its experiences and its sum',
+    () => spoil('histograms', ofSummary, { $inc: { n: 1n, s: money('1') } }),
+    () => ['HISTOGRAM Summary experience_count: 2, 3, 1', 'HISTOGRAM Summary sum: 0.0018, 1.0018, 1'],
+  ],
+  [
+    'a bucket of a histogram',
+    () => spoil('histograms', ofSummary, { $inc: { 'b.0': -1n } }),
+    () => ['HISTOGRAM Summary buckets[0]: 0, -1, -1'],
+  ],
+  [
+    'a histogram that is no number',
+    () => spoil('histograms', ofSummary, { $set: { s: 'much' } }),
+    () => ['HISTOGRAM Summary sum: 0.0018, much (unreadable), -'],
+  ],
+];
+
+describe('spoiled by hand is named exactly, mended, and noted:', () => {
+  test.each(SPOILED)('%s', async (_what, spoilIt, names) => {
+    await spoilIt();
+    expect(named(await verify())).toEqual(names().map((name) => `${name} REPAIRABLE`));
+    const tried = await resultOf(service.client.admin.repair());
+    expect(named(tried)).toEqual(names().map((name) => `${name} REPAIRABLE`));
+    expect(await db.collection('repairs').countDocuments()).toBe(0);
+    expect(named(await repair())).toEqual(names().map((name) => `${name} REPAIRED`));
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await expectBooks(mongo, service.options.databaseName);
+    const notes = await db.collection('repairs').find().toArray();
+    const figures = notes.flatMap(({ g }) => g as readonly object[]);
+    expect(figures).toHaveLength(names().length);
+    expect(notes.every(({ _id }) => (_id as unknown as { a: string }).a === 'default')).toBe(true);
+  });
+});
+
+/** What only a look at each event finds. `rest`: what else is off because of it. */
+const MARKS: readonly (readonly [
+  what: string,
+  spoil: () => Promise<void>,
+  names: () => readonly string[],
+])[] = [
+  [
+    'no useful event in an operation',
+    () => spoil('events', event(usefulId), { $unset: { us: '', uo: '' } }),
+    () => [`EVENT ${usefulId} useful: true, false, -`],
+  ],
+  [
+    'two useful events in an operation',
+    async () => {
+      const useful = await db.collection('events').findOne(event(usefulId));
+      await spoil('events', event(wastedId), { $set: { us: true, uo: useful?.uo } });
+    },
+    () => [`EVENT ${wastedId} useful: false, true, -`],
+  ],
+  [
+    'a useful event that the index of operations does not know',
+    () => spoil('events', event(usefulId), { $unset: { uo: '' } }),
+    () => [`EVENT ${usefulId} operation_index: present, absent or another, -`],
+  ],
+  [
+    'a wasted event that the index of operations knows',
+    async () => {
+      const useful = await db.collection('events').findOne(event(usefulId));
+      await spoil('events', event(wastedId), { $set: { uo: useful?.uo } });
+    },
+    () => [`EVENT ${wastedId} operation_index: absent, present, -`],
+  ],
+  [
+    'a failed event that is useful',
+    () => spoil('events', event(failedId), { $set: { us: true } }),
+    () => [`EVENT ${failedId} useful: false, true, -`],
+  ],
+  [
+    'no useful event in an unattributed operation',
+    () => spoil('events', event(freeId), { $unset: { us: '', uo: '' } }),
+    () => [`EVENT ${freeId} useful: true, false, -`],
+  ],
+  [
+    'two useful events in an unattributed operation',
+    async () => {
+      const useful = await db.collection('events').findOne(event(freeId));
+      await spoil('events', event(firstFreeId), { $set: { us: true, uo: useful?.uo } });
+    },
+    () => [`EVENT ${firstFreeId} useful: false, true, -`],
+  ],
+  [
+    'a useful unattributed event that the index of operations does not know',
+    () => spoil('events', event(freeId), { $unset: { uo: '' } }),
+    () => [`EVENT ${freeId} operation_index: present, absent or another, -`],
+  ],
+];
+
+describe('a deep look names exactly, and repair mends:', () => {
+  test.each(MARKS)('%s', async (_what, spoilIt, names) => {
+    await spoilIt();
+    expect(named(await verify({ deep: true }))).toEqual(names().map((name) => `${name} REPAIRABLE`));
+    expect(named(await repair())).toEqual(names().map((name) => `${name} REPAIRED`));
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await expectBooks(mongo, service.options.databaseName);
+    await service.client.usage.record({ ...call, ...AT, experienceId, operationKey: 'step 1' });
+    expect(named(await verify({ deep: true }))).toEqual([]);
+  });
 });

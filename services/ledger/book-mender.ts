@@ -176,6 +176,12 @@ function experienceUpdates(finding: ExperienceFinding): AnyBulkWriteOperation<Ex
   }
   for (const { field, expected: wanted, found, unreadable } of fields) {
     if (field === 'un' || (allUnits && field.startsWith('un.'))) continue;
+    const kind = /^un\.(.+)\.[io]$/.exec(field)?.[1];
+    if (kind !== undefined && !expected.hasAny(`un.${kind}.`)) {
+      filter[`un.${kind}`] = asFound(fieldOf(document, `un.${kind}`));
+      unset[`un.${kind}`] = '';
+      continue;
+    }
     const canAdd = wanted !== undefined && found !== undefined && unreadable === undefined;
     if (canAdd && field !== 'f' && field !== 'l') {
       inc[field] = toStored(field, wanted - found);

@@ -217,7 +217,7 @@ function figuresOfExperience(document: ExperienceDocument): Figures {
 export function readUnits(figures: Figures, un: unknown): void {
   const entries = typeof un === 'object' && un !== null ? Object.entries(un as Record<string, unknown>) : [];
   if (typeof un !== 'object' || un === null || !entries.every(([kind]) => isUnitKind(kind))) {
-    figures.read('un', un ?? null);
+    figures.markUnreadable('un', un);
     return;
   }
   for (const [kind, counts] of entries as [string, { i?: unknown; o?: unknown } | null][]) {

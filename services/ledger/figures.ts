@@ -18,6 +18,11 @@ export class Figures {
     return this.#values.get(field);
   }
 
+  /** Whether there is a figure whose field begins so. */
+  hasAny(start: string): boolean {
+    return [...this.#values.keys()].some((field) => field.startsWith(start));
+  }
+
   /** What can be read. */
   entries(): Iterable<readonly [field: string, value: bigint]> {
     return this.#values;
@@ -46,6 +51,11 @@ export class Figures {
     const figure = toFigure(field, value);
     if (figure === undefined) this.#unreadable.set(field, value);
     else this.add(field, figure);
+  }
+
+  /** For what is no figure whatever it holds. */
+  markUnreadable(field: string, value: unknown): void {
+    this.#unreadable.set(field, value);
   }
 
   get isReadable(): boolean {

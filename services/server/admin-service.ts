@@ -21,27 +21,36 @@ export function adminService(ledger: Ledger, handlers: Handlers): AdminServiceHa
       const type = check.optional('experience_type', request.experienceType, typeNameRule);
       const since = fromWireTime('since_time', request.sinceTime, check);
       check.done();
-      await one.run(async () => {
-        const scope = { application: context.application, type, since, deep: request.deep };
-        await tell(ledger.books.verify(scope, context.signal), context);
-      });
+      const scope = { application: context.application, type, since, deep: request.deep };
+      const summary = await one.run(() => tell(ledger.books.verify(scope, context.signal), context));
+      await sendLast(summary, context);
     }),
 
     Repair: handlers.stream(async (request, context) => {
       const { application, signal } = context;
-      await one.run(async () => {
-        if (!request.apply) await tell(ledger.books.tryRepair(application, signal), context);
-        else await ledger.books.repair(application, signal, (check) => tell(check, context));
-      });
+      const summary = await one.run(() =>
+        request.apply
+          ? ledger.books.repair(application, signal, (check) => tell(check, context))
+          : tell(ledger.books.tryRepair(application, signal), context),
+      );
+      await sendLast(summary, context);
     }),
   };
+}
+
+/** When the process is free again: who has the summary may go on to the next call. */
+async function sendLast(
+  summary: WireSummary | undefined,
+  { send }: Pick<StreamContext<BookMessage>, 'send'>,
+): Promise<void> {
+  if (summary !== undefined) await send({ summary });
 }
 
 /** A check reads everything there is; two at once would only slow down each other, and recording with them. */
 class OneAtATime {
   #isBusy = false;
 
-  async run(work: () => Promise<void>): Promise<void> {
+  async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isBusy) {
       throw new Fault(
         'BOOK_CHECK_RUNNING',
@@ -51,7 +60,7 @@ class OneAtATime {
     }
     this.#isBusy = true;
     try {
-      await work();
+      return await work();
     } finally {
       this.#isBusy = false;
     }
@@ -64,10 +73,11 @@ interface BookMessage {
   readonly summary?: WireSummary;
 }
 
+/** Answers the summary; undefined: the caller is gone, or the service stops. */
 async function tell(
   check: BookCheck,
   { signal, send }: Pick<StreamContext<BookMessage>, 'signal' | 'send'>,
-): Promise<void> {
+): Promise<WireSummary | undefined> {
   let told = Promise.resolve();
   let isTelling = false;
   // A caller that takes nothing is sent no more, and the check waits with its next difference.
@@ -80,15 +90,16 @@ async function tell(
   }, PROGRESS_MS);
   try {
     for await (const difference of check.differences()) {
-      if (signal.aborted) return;
+      if (signal.aborted) return undefined;
       if (check.progress.differences <= DIFFERENCES_SENT_MAX)
         await send({ difference: toWireDifference(difference) });
     }
     clearInterval(timer);
     await told;
-    await send({ summary: toWireSummary(check.progress) });
+    return toWireSummary(check.progress);
   } catch (error) {
-    if (!signal.aborted) throw error; // Else the caller is gone, or hears that the service stops.
+    if (!signal.aborted) throw error;
+    return undefined;
   } finally {
     clearInterval(timer);
   }
