@@ -1,10 +1,12 @@
-import { type Db, Decimal128, Double, Long, MongoClient, UUID } from 'mongodb';
+import { Client, credentials } from '@grpc/grpc-js';
+import { type Db, Decimal128, Double, MongoClient, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { runCommandLine } from '../services/cli/command-line.js';
 import type { BookCheckMessage, BookDifference, BookSummary } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { expectBooks } from './support/books.js';
 import { startTestService, type TestService } from './support/service.js';
+import { waitUntil } from './support/wait-until.js';
 
 /**
  * Verify and repair against books that somebody has spoiled by hand, with the driver alone. Every call costs 0.00045:
@@ -359,3 +361,251 @@ describe('a deep look names exactly, and repair mends:', () => {
     expect(named(await verify({ deep: true }))).toEqual([]);
   });
 });
+
+/** What the events do not tell; `rest`: what else is off, as the events are the truth, and what repair makes of it. */
+const NOT_TOLD: readonly (readonly [
+  what: string,
+  spoil: () => Promise<unknown>,
+  names: () => readonly string[],
+  deep: boolean,
+])[] = [
+  [
+    'an amount that is none, and nothing else: what it was is not known',
+    () => spoil('events', event(usefulId), { $set: { co: money('NaN') } }),
+    () => [`EVENT ${usefulId} cost.output: -, NaN (unreadable), -`],
+    false,
+  ],
+  [
+    'an unattributed amount finer than 10^-18',
+    () => spoil('events', event(freeId), { $set: { ci: money('1E-19') } }),
+    () => [`EVENT ${freeId} cost.input: -, 1E-19 (unreadable), -`],
+    false,
+  ],
+  [
+    'an amount that is a double',
+    () => spoil('events', event(usefulId), { $set: { ci: new Double(0.00015) } }),
+    () => [`EVENT ${usefulId} cost.input: -, 0.00015 (unreadable), -`],
+    false,
+  ],
+  [
+    'units that are none',
+    () => spoil('events', event(usefulId), { $set: { un: [{ k: '$where', i: 1n, o: 1n }] } }),
+    () => [`EVENT ${usefulId} units: -, no figure (unreadable), -`],
+    false,
+  ],
+  [
+    'units without the price that they had',
+    () =>
+      spoil('events', event(usefulId), { $set: { pr: new UUID('018f3c2e-0000-7000-8000-00000000aaaa') } }),
+    () => [
+      `EVENT ${usefulId} price_id: -, 018f3c2e000070008000 00000000aaaa, -`.replace(
+        ' 00000000aaaa',
+        '00000000aaaa',
+      ),
+    ],
+    true,
+  ],
+  [
+    'units that are said to be unpriced',
+    async () => {
+      await spoil('events', event(usefulId), {
+        $set: { up: [{ k: 'text', i: 5n, o: 0n, w: 'MODEL_UNKNOWN' }] },
+      });
+      await spoil('experiences', experience(), { $inc: { up: 1n } });
+      await spoil('rollups', ofHour, { $inc: { up: 1n } });
+      await spoil('rollups', ofDay, { $inc: { up: 1n } });
+    },
+    () => [`EVENT ${usefulId} unpriced_units: -, text 5/0, -`],
+    true,
+  ],
+];
+
+describe('what the events do not tell is named, and stays as it is:', () => {
+  test.each(NOT_TOLD)('%s', async (_what, spoilIt, names, deep) => {
+    await spoilIt();
+    const expected = names().map((name) => `${name} NOT_REPAIRABLE`);
+    expect(named(await verify({ deep: true }))).toEqual(expected);
+    expect(named(await verify())).toEqual(deep ? [] : expected);
+    const repaired = await repair();
+    expect(named(repaired)).toEqual(expected);
+    expect(repaired.summary).toMatchObject({ repairedCount: 0n, notRepairableCount: 1n });
+    expect(await db.collection('repairs').countDocuments()).toBe(0);
+    expect(named(await verify({ deep: true }))).toEqual(expected);
+  });
+
+  test('another cost than that of the units; the sums follow it, for events are the truth', async () => {
+    await spoil('events', event(usefulId), { $inc: { ci: money('0.001') } });
+    const own = `EVENT ${usefulId} cost.input: 0.00015, 0.00115, - NOT_REPAIRABLE`;
+    expect(named(await verify({ deep: true }))).toContain(own);
+    const { summary } = await repair();
+    // Of its experience input, wasted or useful, and total; of hour and day input and useful; of the histogram its sum and buckets.
+    expect(summary).toMatchObject({ differenceCount: 11n, repairedCount: 10n });
+    expect(named(await verify({ deep: true }))).toEqual([own]);
+    await expectBooks(mongo, service.options.databaseName);
+  });
+
+  test('an event of another type than its experience', async () => {
+    await spoil('events', event(usefulId), { $set: { t: 'Chat', v: 2 } });
+    const own = [
+      `EVENT ${usefulId} experience_type: Summary, Chat, - NOT_REPAIRABLE`,
+      `EVENT ${usefulId} experience_version: 1, 2, - NOT_REPAIRABLE`,
+    ];
+    expect(named(await verify())).toEqual(expect.arrayContaining(own));
+    await repair();
+    expect(named(await verify({ deep: true }))).toEqual(own);
+  });
+
+  test('events of an experience that is gone', async () => {
+    await db.collection('experiences').deleteOne(experience());
+    const own = [wastedId, usefulId, failedId].map(
+      (id) => `EVENT ${id} experience_id: -, ${experienceId}, - NOT_REPAIRABLE`,
+    );
+    const found = named(await verify({ deep: true }));
+    expect(found).toEqual(expect.arrayContaining(own));
+    expect(
+      found.filter((name) => !name.startsWith('EVENT')).every((name) => name.startsWith('HISTOGRAM')),
+    ).toBe(true);
+    await repair();
+    expect(named(await verify({ deep: true })).sort()).toEqual(own.sort());
+  });
+});
+
+describe('a part of the books', () => {
+  test('of a type is checked alone', async () => {
+    await spoil('experiences', experience(), { $inc: { n: 1n } });
+    await spoil('rollups', ofHour, { $inc: { n: 1n } });
+    await spoil('histograms', ofSummary, { $inc: { n: 1n } });
+    expect(named(await verify({ experienceType: 'Chat', deep: true }))).toEqual([]);
+    expect(await verify({ experienceType: 'Chat' })).toMatchObject({
+      summary: { experienceCount: 1n, histogramCount: 1n },
+    });
+    expect(named(await verify({ experienceType: 'Summary' }))).toEqual([
+      `EXPERIENCE ${experienceId} event_count: 3, 4, 1 REPAIRABLE`,
+      'HOUR_ROLLUP Summary 2026-03-04T05:00:00.000Z event_count: 4, 5, 1 REPAIRABLE',
+      'HISTOGRAM Summary experience_count: 2, 3, 1 REPAIRABLE',
+    ]);
+  });
+
+  test('since a time is checked alone', async () => {
+    await spoil('experiences', experience(), {
+      $inc: { n: 1n },
+      $set: { c: new Date('2026-03-03T00:00:00Z') },
+    });
+    await spoil('rollups', ofHour, { $inc: { n: 1n } });
+    expect(named(await verify({ sinceTime: new Date('2026-03-05T00:00:00Z') }))).toEqual([]);
+    const sinceThatDay = named(await verify({ sinceTime: new Date('2026-03-04T23:59:59Z') }));
+    expect(sinceThatDay).toEqual([
+      'HOUR_ROLLUP Summary 2026-03-04T05:00:00.000Z event_count: 4, 5, 1 REPAIRABLE',
+    ]);
+    expect(named(await verify({ sinceTime: new Date('2026-03-03T00:00:00Z') }))).toHaveLength(2);
+  });
+});
+
+describe('repair', () => {
+  /** Everything that is made of events, away or zero. */
+  async function forget(): Promise<void> {
+    await db.collection('rollups').deleteMany({});
+    await db.collection('histograms').deleteMany({});
+    await db.collection('events').updateMany({}, { $unset: { uo: '' } });
+    const zero = money('0E-18');
+    await db
+      .collection('experiences')
+      .updateMany(
+        {},
+        {
+          $unset: { ct: '', f: '', l: '' },
+          $set: { n: 0n, ci: zero, co: zero, us: zero, ws: zero, up: 0n, un: {} },
+        },
+      );
+  }
+
+  test('makes all books of the events alone', async () => {
+    const experiences = () => db.collection('experiences').find().sort({ _id: 1 }).toArray();
+    const before = await experiences();
+    await forget();
+    const { summary } = await repair();
+    expect(summary.repairedCount).toBe(summary.differenceCount);
+    expect(await experiences()).toEqual(before);
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await expectBooks(mongo, service.options.databaseName);
+  });
+
+  test('makes them while calls are recorded, experiences take types and are deleted', async () => {
+    const load = startLoad(service);
+    await load.count(100);
+    await forget();
+    // What was recorded on top of nothing may have left histograms where no total is: all of that is mended too.
+    await repair();
+    await load.count(50);
+    await repair();
+    await load.end();
+    await repair();
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await expectBooks(mongo, service.options.databaseName);
+  });
+
+  test('is refused while another one holds its lease, and possible when that one has died', async () => {
+    const schema = db.collection<{ _id: string; owner: string; until: Date }>('schema');
+    await schema.insertOne({ _id: 'repair', owner: 'another', until: new Date(Date.now() + 60_000) });
+    onTestFinished(async () => void (await schema.deleteOne({ _id: 'repair' })));
+    await expect(repair()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'REPAIR_RUNNING' });
+    expect((await resultOf(service.client.admin.repair())).summary.differenceCount).toBe(0n);
+    await schema.updateOne({ _id: 'repair' }, { $set: { until: new Date(Date.now() - 1) } });
+    expect((await repair()).summary.differenceCount).toBe(0n);
+    expect(await schema.countDocuments({ _id: 'repair' })).toBe(0);
+  });
+});
+
+describe('while calls are recorded', () => {
+  test('by two processes, experiences take types and are deleted: nothing is named that is not so', async () => {
+    const other = await startTestService({ databaseName: service.options.databaseName });
+    const loads = [startLoad(service), startLoad(other)];
+    for (let round = 0; round < 6; round += 1) {
+      await Promise.all(loads.map((load) => load.count(40)));
+      expect(named(await verify({ deep: round % 2 === 0 }))).toEqual([]);
+    }
+    // And what is so is named, alone.
+    await spoil('rollups', ofHour, { $inc: { n: 7n } });
+    const [name, ...more] = named(await verify());
+    expect(name).toMatch(
+      /^HOUR_ROLLUP Summary 2026-03-04T05:00:00.000Z event_count: \d+, \d+, 7 REPAIRABLE$/,
+    );
+    expect(more).toEqual([]);
+    await repair();
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await Promise.all(loads.map((load) => load.end()));
+    await other.stop();
+    await expectBooks(mongo, service.options.databaseName);
+  });
+});
+
+/** Callers that record to few experiences, into few hours, until they are told to end. */
+function startLoad({ client }: TestService) {
+  let isOver = false;
+  let done = 0;
+  const shared = Array.from({ length: 4 }, () => newUuid());
+  const loops = Array.from({ length: 8 }, async (_, caller) => {
+    for (let step = 0; !isOver; step += 1) {
+      const experienceId = step % 5 === 0 ? newUuid() : (shared[(caller + step) % shared.length] ?? '');
+      const eventTime = new Date(HOUR.getTime() + ((step * 7) % 180) * 60_000);
+      const record = { ...call, experienceId, eventTime, operationKey: `${step % 3}` };
+      const { experienceType, ...untyped } = { ...record, experienceType: 'Summary' };
+      if (step % 7 === 0) await client.usage.record({ ...call, eventTime, operationKey: `${step % 3}` });
+      await client.usage.record(step % 5 === 0 ? untyped : { ...untyped, experienceType });
+      if (step % 10 === 0) await client.usage.record({ ...untyped, experienceType: 'Chat' });
+      if (step % 15 === 0) await client.experiences.delete(experienceId);
+      done += 1;
+    }
+  });
+  return {
+    /** Waits for so many more steps. */
+    async count(steps: number): Promise<void> {
+      const until = done + steps;
+      await waitUntil(`${steps} more steps`, () => (done >= until ? true : undefined));
+    },
+    async end(): Promise<void> {
+      isOver = true;
+      await Promise.all(loops);
+    },
+  };
+}
