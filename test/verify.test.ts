@@ -1,9 +1,12 @@
-import { Client, credentials } from '@grpc/grpc-js';
+import { Readable } from 'node:stream';
 import { type Db, Decimal128, Double, MongoClient, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { runCommandLine } from '../services/cli/command-line.js';
 import type { BookCheckMessage, BookDifference, BookSummary } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
+import type { Uuid } from '../services/domain/uuid.js';
+import { Ledger } from '../services/ledger/ledger.js';
+import { loadCatalogue } from '../services/pricing/catalogue.js';
 import { expectBooks } from './support/books.js';
 import { startTestService, type TestService } from './support/service.js';
 import { waitUntil } from './support/wait-until.js';
@@ -508,15 +511,13 @@ describe('repair', () => {
     await db.collection('histograms').deleteMany({});
     await db.collection('events').updateMany({}, { $unset: { uo: '' } });
     const zero = money('0E-18');
-    await db
-      .collection('experiences')
-      .updateMany(
-        {},
-        {
-          $unset: { ct: '', f: '', l: '' },
-          $set: { n: 0n, ci: zero, co: zero, us: zero, ws: zero, up: 0n, un: {} },
-        },
-      );
+    await db.collection('experiences').updateMany(
+      {},
+      {
+        $unset: { ct: '', f: '', l: '' },
+        $set: { n: 0n, ci: zero, co: zero, us: zero, ws: zero, up: 0n, un: {} },
+      },
+    );
   }
 
   test('makes all books of the events alone', async () => {
@@ -532,17 +533,17 @@ describe('repair', () => {
 
   test('makes them while calls are recorded, experiences take types and are deleted', async () => {
     const load = startLoad(service);
-    await load.count(100);
+    await load.count(30);
     await forget();
     // What was recorded on top of nothing may have left histograms where no total is: all of that is mended too.
     await repair();
-    await load.count(50);
+    await load.count(20);
     await repair();
     await load.end();
     await repair();
     expect(named(await verify({ deep: true }))).toEqual([]);
     await expectBooks(mongo, service.options.databaseName);
-  });
+  }, 90_000);
 
   test('is refused while another one holds its lease, and possible when that one has died', async () => {
     const schema = db.collection<{ _id: string; owner: string; until: Date }>('schema');
@@ -560,8 +561,8 @@ describe('while calls are recorded', () => {
   test('by two processes, experiences take types and are deleted: nothing is named that is not so', async () => {
     const other = await startTestService({ databaseName: service.options.databaseName });
     const loads = [startLoad(service), startLoad(other)];
-    for (let round = 0; round < 6; round += 1) {
-      await Promise.all(loads.map((load) => load.count(40)));
+    for (let round = 0; round < 4; round += 1) {
+      await Promise.all(loads.map((load) => load.count(15)));
       expect(named(await verify({ deep: round % 2 === 0 }))).toEqual([]);
     }
     // And what is so is named, alone.
@@ -576,6 +577,202 @@ describe('while calls are recorded', () => {
     await Promise.all(loads.map((load) => load.end()));
     await other.stop();
     await expectBooks(mongo, service.options.databaseName);
+  }, 90_000);
+});
+
+describe('a check of many differences', () => {
+  beforeEach(async () => {
+    const zero = money('0E-18');
+    const fields = { n: 1n, ci: zero, co: zero, us: zero, ws: zero, up: 0n };
+    const rows = Array.from({ length: 10_050 }, (_, index) => {
+      const _id = { a: 'default', g: 'h', t: 'Chat', v: 1, h: HOUR, p: 'nobody', m: `model ${index}`, l: 0 };
+      return { _id, ...fields } as never;
+    });
+    await db.collection('rollups').insertMany(rows);
+  });
+
+  test('sends the first 10,000, and counts all', async () => {
+    const { differences, summary } = await verify();
+    expect(differences).toHaveLength(10_000);
+    // Each of them also makes up a difference of its day, but that is of the hours only.
+    expect(summary.differenceCount).toBe(10_050n);
+  });
+
+  test('waits for a caller that takes nothing, takes no other meanwhile, and ends when that caller goes', async () => {
+    const slow = service.client.admin.verify();
+    await slow.next();
+    const busy = { code: 'RESOURCE_EXHAUSTED', reason: 'BOOK_CHECK_RUNNING', retryAfterMs: 10_000 };
+    await expect(verify()).rejects.toMatchObject(busy);
+    await expect(repair()).rejects.toMatchObject(busy);
+    await slow.return();
+    const after = await waitUntil('the process is free again', () => verify().catch(() => undefined));
+    expect(after.summary.differenceCount).toBe(10_050n);
+  });
+
+  test('tells how far it is, about every second', async () => {
+    const startedAt = performance.now();
+    const told: object[] = [];
+    for await (const message of service.client.admin.verify()) {
+      // A caller that takes its time, so that the check takes more than a second.
+      await waitUntil('a second has passed', () => performance.now() - startedAt > 1_200 || undefined);
+      if ('progress' in message) told.push(message.progress);
+    }
+    expect(told.length).toBeGreaterThan(0);
+    expect(told[0]).toMatchObject({ phase: 'ROLLUPS', experienceCount: 3n, hourCount: 0n });
+  });
+});
+
+test('a repriced event costs what its repricing says', async () => {
+  const provider = 'acme';
+  const repriced = { ...call, ...AT, provider, experienceId, eventId: newUuid() };
+  await service.client.usage.record(repriced);
+  const rates = { text: { input: { base: '0.5' } } };
+  const price = await service.client.prices.create({
+    provider,
+    model: call.model,
+    rates,
+    effectiveTime: DAY,
+  });
+  const ledger = await Ledger.open({
+    uri: service.options.mongodbUri,
+    databaseName: service.options.databaseName,
+    catalogue: loadCatalogue(),
+    applications: ['default'],
+  });
+  onTestFinished(() => ledger.close());
+  const repricingId = newUuid();
+  const _id = { a: 'default', i: new UUID(repricingId) } as never;
+  const zero = money('0E-18');
+  await db.collection('repricings').insertOne({ _id, h: '', c: new Date(), n: 0n, ci: zero, co: zero });
+  const entry = { application: 'default', eventId: repriced.eventId, experienceId: experienceId as Uuid };
+  await ledger.writer.write(
+    [{ kind: 'repricing', ...entry, repricingId, time: new Date() }],
+    Date.now() + 10_000,
+  );
+  expect((await service.client.costs.get(experienceId)).totals.cost.total).toBe('500.00135');
+  expect(named(await verify({ deep: true }))).toEqual([]);
+  await spoil('events', event(repriced.eventId), { $set: { 'hp.0.ci': money('499') } });
+  expect(named(await verify({ deep: true }))).toEqual([
+    `EVENT ${repriced.eventId} repricings[0].cost.input: 500, 499, - NOT_REPAIRABLE`,
+  ]);
+  await service.client.prices.retire(price.priceId);
+});
+
+describe('on the command line', () => {
+  async function experiences(...line: readonly string[]) {
+    const written = { stdout: '', stderr: '' };
+    const writer = (name: 'stdout' | 'stderr') => ({
+      write: (text: string) => {
+        written[name] += text;
+      },
+    });
+    const code = await runCommandLine([...line, '--address', service.address], {
+      environment: {},
+      stdin: Readable.from([]),
+      stdout: writer('stdout'),
+      stderr: writer('stderr'),
+      onInterrupt: () => () => undefined,
+    });
+    return { code, ...written };
+  }
+
+  const BALANCED =
+    'Checked 3 experiences, 2 hours, 1 day, 2 histograms; 12 events read.\nThe books balance.\n';
+
+  test('verify says that the books balance, and ends with 0', async () => {
+    for (const options of [[], ['--deep'], ['--since', '2026-03-04']]) {
+      expect(await experiences('verify', ...options)).toEqual({ code: 0, stdout: BALANCED, stderr: '' });
+    }
+    const { stdout } = await experiences('verify', '--type', 'Chat');
+    expect(stdout).toBe(
+      'Checked 1 experience, 2 hours, 1 day, 1 histogram; 2 events read.\nThe books balance.\n',
+    );
+  });
+
+  test('verify shows what differs and ends with 1; repair shows what it would do, does it, and notes it', async () => {
+    await spoil('experiences', experience(), { $inc: { ci: money('0.000001') } });
+    await spoil('rollups', ofHour, { $inc: { n: 2n } });
+    const table = (repair: string, hour: string) => {
+      const what = `hour 2026-03-04 05:00:00 UTC, Summary v1, openai gpt-4o-mini`;
+      return [
+        new RegExp(`^experience ${experienceId} +cost.input +0.00045 +0.000451 +0.000001 +${repair}$`, 'm'),
+        new RegExp(`^${what} +event_count +4 +6 +2 +${hour}$`, 'm'),
+      ];
+    };
+    const verified = await experiences('verify');
+    for (const line of table('can be mended', 'can be mended')) expect(verified.stdout).toMatch(line);
+    expect(verified.stdout).toContain('2 differences, 0 repaired, 0 not repairable.\n');
+    expect(verified).toMatchObject({
+      code: 1,
+      stderr:
+        'error: The books differ in 2 figures.\n  `experiences repair --dry-run` shows what can be mended.\n',
+    });
+    const tried = await experiences('repair', '--dry-run');
+    for (const line of table('can be mended', 'can be mended')) expect(tried.stdout).toMatch(line);
+    expect(tried).toMatchObject({
+      code: 1,
+      stderr:
+        'error: The books differ in 2 figures.\n  `experiences repair --apply` mends what can be mended.\n',
+    });
+    const repaired = await experiences('repair', '--apply');
+    for (const line of table('mended', 'mended')) expect(repaired.stdout).toMatch(line);
+    expect(repaired).toMatchObject({ code: 0, stderr: '' });
+    expect(await experiences('verify')).toEqual({ code: 0, stdout: BALANCED, stderr: '' });
+    const notes = await db
+      .collection('repairs')
+      .find({}, { projection: { _id: 0, c: 0 } })
+      .sort({ w: 1 })
+      .toArray();
+    expect(notes).toEqual([
+      {
+        w: 'experience',
+        k: { a: 'default', x: new UUID(experienceId) },
+        g: [{ f: 'ci', e: '0.00045', w: '0.000451' }],
+      },
+      {
+        w: 'rollup',
+        k: { a: 'default', g: 'h', t: 'Summary', v: 1, h: HOUR, p: 'openai', m: 'gpt-4o-mini' },
+        g: [{ f: 'n', e: '4', w: '6' }],
+      },
+    ]);
+  });
+
+  test('prints one JSON document for programs', async () => {
+    await spoil('experiences', experience(), { $inc: { ci: money('0.000001') } });
+    const { code, stdout } = await experiences('verify', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual({
+      differences: [
+        {
+          subject: 'EXPERIENCE',
+          experienceId,
+          figure: 'cost.input',
+          expected: '0.00045',
+          found: '0.000451',
+          difference: '0.000001',
+          state: 'REPAIRABLE',
+        },
+      ],
+      summary: {
+        ...{ experienceCount: 3, eventCount: 12, hourCount: 2, dayCount: 1, histogramCount: 2 },
+        ...{ differenceCount: 1, repairedCount: 0, notRepairableCount: 0 },
+      },
+    });
+  });
+
+  test.each<[line: readonly string[], says: string]>([
+    [['repair'], 'A repair needs --dry-run or --apply.'],
+    [['repair', '--apply', '--dry-run'], "option '--dry-run' cannot be used with option '--apply'"],
+    [['verify', '--since', 'yesterday'], 'It must be a time such as 2026-01-31T12:00:00Z'],
+  ])('%j is bad usage', async (line, says) => {
+    const { code, stderr } = await experiences(...line);
+    expect(code).toBe(2);
+    expect(stderr).toContain(says);
+  });
+
+  test('a type that is no name is refused', async () => {
+    const { code, stderr } = await experiences('verify', '--type', 'not a name');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('experience_type: must be')]);
   });
 });
 
