@@ -1,6 +1,6 @@
 import { type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { ExperiencesClient } from '../services/client/index.js';
+import type { BookCheckMessage, ExperiencesClient } from '../services/client/index.js';
 import { contract } from '../services/contract/contract.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { RawClient, readPages } from './support/raw-client.js';
@@ -178,6 +178,22 @@ describe('a call touches what its key names:', () => {
     const { priceId } = await client.prices.create({ provider: 'another', model: 'another', rates });
     return client.prices.retire(priceId);
   }
+});
+
+describe('a check of the books reads from indexes only:', () => {
+  test.each<[what: string, check: () => AsyncIterable<BookCheckMessage>]>([
+    ['all', () => client.admin.verify({ deep: true })],
+    ['a type', () => client.admin.verify({ deep: true, experienceType: 'Chat' })],
+    ['since a time', () => client.admin.verify({ sinceTime: new Date(Date.now() - 60_000) })],
+    ['a type since a time', () => client.admin.verify({ experienceType: 'Chat', sinceTime: new Date(0) })],
+    ['a repair', () => client.admin.repair({ apply: true })],
+  ])('%s', async (_what, check) => {
+    const done = await profiled(async () => {
+      for await (const message of check())
+        expect(message).toMatchObject({ summary: { differenceCount: 0n } });
+    });
+    expectIndexed(done);
+  });
 });
 
 /** What the profiler notes of a command. */

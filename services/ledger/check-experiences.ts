@@ -1,11 +1,11 @@
 import { type Binary, type Filter, MaxKey, MinKey, type Sort } from 'mongodb';
 import { isUnitKind } from '../domain/units.js';
-import { type FlagFinding, OperationCheck } from './check-operations.js';
+import { type FlagFinding, isSame, OperationCheck } from './check-operations.js';
 import type { CheckScope, ExperiencePosition } from './check-scope.js';
 import {
   addEvent,
-  CHECKED_FIELDS,
   type CheckedEvent,
+  checkedFields,
   experienceIdText,
   toCheckedEvent,
 } from './checked-event.js';
@@ -116,20 +116,19 @@ async function compare(
   const cursor = store.events.find({ '_id.a': scope.application, x } as Filter<EventDocument>, {
     ...snapshot,
     sort: { x: 1, r: 1, _id: 1 },
-    projection: CHECKED_FIELDS,
+    projection: checkedFields(scope.deep),
     hint: 'by_experience',
     batchSize: BATCH_EVENTS,
   });
   let check: ExperienceCheck | undefined;
-  let checked: string | undefined;
+  let checked: Binary | undefined;
   const wrong: ExperienceFinding[] = [];
   for await (const document of cursor) {
     events += 1;
     const event = toCheckedEvent(document);
-    const id = idOf(event.experience);
-    if (id !== checked) {
-      if (check !== undefined) check.finish();
-      [check, checked] = [checks.get(id), id];
+    if (!isSame(event.experience, checked)) {
+      check?.finish();
+      [check, checked] = [checks.get(idOf(event.experience)), event.experience];
     }
     const problems = check === undefined ? [noExperience(event)] : check.add(event, scope.deep);
     const all = [...event.problems, ...problems];

@@ -2,7 +2,7 @@ import { type Filter, MaxKey, MinKey } from 'mongodb';
 import { COST_BUCKET_MAX, costBucket } from '../domain/cost-buckets.js';
 import { money } from '../domain/money.js';
 import type { CheckScope } from './check-scope.js';
-import { addEvent, CHECKED_FIELDS, toCheckedEvent } from './checked-event.js';
+import { addEvent, checkedFields, toCheckedEvent } from './checked-event.js';
 import type { EventDocument, ExperienceDocument, ExperienceKey, HistogramDocument } from './documents.js';
 import { amountOf, type FieldDifference, Figures } from './figures.js';
 import type { Snapshot } from './snapshot.js';
@@ -149,7 +149,7 @@ async function totalOfEvents(
   const figures = new Figures();
   const events = store.events.find({ '_id.a': key.a, x: key.x } as Filter<EventDocument>, {
     ...snapshot,
-    projection: CHECKED_FIELDS,
+    projection: checkedFields(false),
     batchSize: BATCH_TOTALS,
   });
   for await (const document of events) addEvent(figures, toCheckedEvent(document));

@@ -72,5 +72,5 @@ function recordTimeOf({ document }: CheckedEvent): number {
 
 export function isSame(a: Binary | undefined, b: Binary | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.toString('hex') === b.toString('hex');
+  return Buffer.compare(a.buffer, b.buffer) === 0;
 }

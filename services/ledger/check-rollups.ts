@@ -1,7 +1,7 @@
 import type { Filter } from 'mongodb';
 import { countMark, type EventFinding, readUnits } from './check-experiences.js';
 import type { CheckScope } from './check-scope.js';
-import { addEvent, CHECKED_FIELDS, type CheckedEvent, toCheckedEvent } from './checked-event.js';
+import { addEvent, type CheckedEvent, checkedFields, toCheckedEvent } from './checked-event.js';
 import type { EventDocument, RollupDocument, RollupKey } from './documents.js';
 import { type FieldDifference, Figures, SUM_FIELDS } from './figures.js';
 import { DAY_MS, HOUR_MS, startOfDay } from './rollup-deltas.js';
@@ -137,7 +137,7 @@ export async function nextDay(
 
 export function eventsOfHour(
   store: Store,
-  { application, type }: CheckScope,
+  { application, type, deep }: CheckScope,
   startMs: number,
   snapshot: Snapshot,
   filter: Filter<EventDocument> = {},
@@ -145,7 +145,7 @@ export function eventsOfHour(
   const q = { $gte: new Date(startMs), $lt: new Date(startMs + HOUR_MS) };
   return store.events.find(
     { '_id.a': application, q, ...(type === undefined ? {} : { t: type }), ...filter },
-    { ...snapshot, projection: CHECKED_FIELDS, hint: 'by_event_time', batchSize: BATCH_EVENTS },
+    { ...snapshot, projection: checkedFields(deep), hint: 'by_event_time', batchSize: BATCH_EVENTS },
   );
 }
 

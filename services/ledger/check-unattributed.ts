@@ -2,7 +2,7 @@ import type { Filter } from 'mongodb';
 import { type FlagFinding, later, OperationCheck } from './check-operations.js';
 import { eventsOfHour } from './check-rollups.js';
 import type { CheckScope } from './check-scope.js';
-import { CHECKED_FIELDS, type CheckedEvent, toCheckedEvent } from './checked-event.js';
+import { type CheckedEvent, checkedFields, toCheckedEvent } from './checked-event.js';
 import type { EventDocument } from './documents.js';
 import { operationHash } from './operation-hash.js';
 import type { Snapshot } from './snapshot.js';
@@ -61,7 +61,7 @@ export async function checkUndecided(
   const still = [...undecided].filter(([operation]) => !marked.has(operation));
   const keys = still.map(([, { key }]) => key);
   const documents = await store.events
-    .find({ _id: { $in: keys } }, { ...snapshot, projection: CHECKED_FIELDS })
+    .find({ _id: { $in: keys } }, { ...snapshot, projection: checkedFields(true) })
     .toArray();
   return documents.flatMap((document) => {
     const check = new OperationCheck(undefined);
@@ -82,7 +82,7 @@ async function usefulOf(
     const hashes = wanted.map((operationKey) => operationHash({ experienceId: undefined, operationKey }));
     const cursor = store.events.find(
       { '_id.a': application, uo: { $in: hashes } },
-      { ...snapshot, projection: CHECKED_FIELDS, hint: 'by_useful_operation' },
+      { ...snapshot, projection: checkedFields(true), hint: 'by_useful_operation' },
     );
     for await (const document of cursor) {
       if (document.op === undefined || document.x !== undefined || document.us !== true) continue;

@@ -45,7 +45,9 @@ export function toCheckedEvent(document: EventDocument): CheckedEvent {
     problems.push({ figure: 'units', expected: '', found: unreadableText(document.un) });
   return {
     key: document._id,
-    id: eventIdText(document._id),
+    get id() {
+      return eventIdText(document._id); // Of few events it is asked for.
+    },
     experience: document.x,
     type: document.t,
     version: Number(document.v),
@@ -69,8 +71,9 @@ export function addEvent(figures: Figures, event: CheckedEvent): void {
   figures.add('co', event.output ?? 0n);
   figures.add(event.useful ? 'us' : 'ws', (event.input ?? 0n) + (event.output ?? 0n));
   for (const [kind, input, output] of event.units) {
-    figures.add(`un.${kind}.i`, input);
-    figures.add(`un.${kind}.o`, output);
+    const [inputField, outputField] = unitFields(kind);
+    figures.add(inputField, input);
+    figures.add(outputField, output);
   }
   if (event.problems.length === 0) return;
   if (event.input === undefined) figures.markUnknown('ci', 'us', 'ws', 'ct');
@@ -101,26 +104,29 @@ function unitsOf(un: unknown): CheckedEvent['units'] | undefined {
   const units: (readonly [string, bigint, bigint])[] = [];
   for (const entry of un as readonly { readonly k?: unknown; readonly i?: unknown; readonly o?: unknown }[]) {
     const [input, output] = [toFigure('n', entry?.i), toFigure('n', entry?.o)];
-    if (typeof entry?.k !== 'string' || !isKnownKind(entry.k)) return undefined;
+    if (typeof entry?.k !== 'string' || !(UNIT_FIELDS.has(entry.k) || isUnitKind(entry.k))) return undefined;
     if (input === undefined || output === undefined) return undefined;
     units.push([entry.k, input, output]);
   }
   return units;
 }
 
-/** The same few kinds come again and again, and the pattern is not cheap. */
-function isKnownKind(kind: string): boolean {
-  if (KINDS.has(kind)) return true;
-  if (!isUnitKind(kind)) return false;
-  if (KINDS.size < KINDS_MAX) KINDS.add(kind);
-  return true;
+/** The same few kinds come again and again; the pattern that they follow is not cheap, nor is it to put their fields together. */
+function unitFields(kind: string): readonly [input: string, output: string] {
+  const known = UNIT_FIELDS.get(kind);
+  if (known !== undefined) return known;
+  const fields = [`un.${kind}.i`, `un.${kind}.o`] as const;
+  if (UNIT_FIELDS.size < KINDS_MAX) UNIT_FIELDS.set(kind, fields);
+  return fields;
 }
 
-const KINDS = new Set<string>();
+const UNIT_FIELDS = new Map<string, readonly [input: string, output: string]>();
 const KINDS_MAX = 1_000;
 
-/** What a check reads of events. */
-export const CHECKED_FIELDS = {
-  ...{ x: 1, t: 1, v: 1, p: 1, m: 1, q: 1, r: 1, un: 1, up: 1, ci: 1, co: 1, us: 1 },
-  ...{ uo: 1, op: 1, oc: 1, pr: 1, hp: 1 },
-} as const;
+/** What a check reads of events, and beside it where it looks at each. */
+export function checkedFields(deep: boolean): Readonly<Record<string, 1>> {
+  return deep ? DEEP_FIELDS : FIELDS;
+}
+
+const FIELDS = { x: 1, t: 1, v: 1, p: 1, m: 1, q: 1, un: 1, up: 1, ci: 1, co: 1, us: 1 } as const;
+const DEEP_FIELDS = { ...FIELDS, r: 1, uo: 1, op: 1, oc: 1, pr: 1, hp: 1 } as const;
