@@ -5,7 +5,13 @@ import { runCommandLine } from '../services/cli/command-line.js';
 import type { BookCheckMessage, BookDifference, BookSummary } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import type { Uuid } from '../services/domain/uuid.js';
+import { BookCheck } from '../services/ledger/book-check.js';
+import { BookMender } from '../services/ledger/book-mender.js';
+import { checkExperiencesAgain } from '../services/ledger/check-experiences.js';
 import { Ledger } from '../services/ledger/ledger.js';
+import { SchemaLease } from '../services/ledger/schema-lease.js';
+import { inSnapshot } from '../services/ledger/snapshot.js';
+import { Store } from '../services/ledger/store.js';
 import { loadCatalogue } from '../services/pricing/catalogue.js';
 import { expectBooks } from './support/books.js';
 import { startTestService, type TestService } from './support/service.js';
@@ -535,15 +541,59 @@ describe('repair', () => {
     const load = startLoad(service);
     await load.count(30);
     await forget();
-    // What was recorded on top of nothing may have left histograms where no total is: all of that is mended too.
+    await load.count(10); // On top of nothing: histograms are left that no experience was in.
     await repair();
-    await load.count(20);
-    await repair();
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await load.count(10);
+    expect(named(await verify({ deep: true }))).toEqual([]);
     await load.end();
-    await repair();
     expect(named(await verify({ deep: true }))).toEqual([]);
     await expectBooks(mongo, service.options.databaseName);
   }, 90_000);
+
+  test('sets nothing that has moved since it was read, but looks again', async () => {
+    const store = new Store(service.options.mongodbUri, service.options.databaseName);
+    onTestFinished(() => store.close());
+    const lease = await SchemaLease.take(store, 'repair');
+    if (lease === undefined) throw new Error('nobody else repairs');
+    const mender = new BookMender(store, 'default', lease, { audited: true });
+    const first = () => db.collection('experiences').findOne(experience(), { projection: { _id: 0, f: 1 } });
+    const tooEarly = new Date('2026-03-04T04:00:00Z');
+    await spoil('experiences', experience(), { $set: { f: tooEarly } });
+    const scope = { application: 'default', type: undefined, since: undefined, deep: false };
+    const key = { a: 'default', x: new UUID(experienceId) };
+    const { wrong } = await inSnapshot(store, new AbortController().signal, (snapshot) =>
+      checkExperiencesAgain(store, scope, [key], snapshot),
+    );
+    const earlier = new Date('2026-03-04T04:30:00Z');
+    await service.client.usage.record({ ...call, experienceId, eventTime: earlier });
+    expect(await mender.experiences(wrong)).toBe(false);
+    expect(await first()).toEqual({ f: tooEarly });
+    expect(await db.collection('repairs').countDocuments()).toBe(0);
+    await lease.release();
+    await repair();
+    expect(await first()).toEqual({ f: earlier });
+    expect(named(await verify())).toEqual([]);
+  });
+
+  test('writes nothing more once another one has taken over its lease', async () => {
+    const store = new Store(service.options.mongodbUri, service.options.databaseName);
+    onTestFinished(() => store.close());
+    const lease = await SchemaLease.take(store, 'repair');
+    if (lease === undefined) throw new Error('nobody else repairs');
+    onTestFinished(async () => void (await db.collection('schema').deleteOne({ _id: 'repair' as never })));
+    await spoil('rollups', ofHour, { $inc: { n: 1n } });
+    await spoil('schema', { _id: 'repair' }, { $set: { owner: 'another' } });
+    const scope = { application: 'default', type: undefined, since: undefined, deep: false };
+    const mender = new BookMender(store, 'default', lease, { audited: true });
+    const check = new BookCheck(store, scope, { mender, signal: new AbortController().signal });
+    const all = async () => {
+      for await (const _difference of check.differences());
+    };
+    await expect(all()).rejects.toMatchObject({ reason: 'REPAIR_RUNNING' });
+    await lease.release();
+    expect(named(await verify())).toHaveLength(1);
+  });
 
   test('is refused while another one holds its lease, and possible when that one has died', async () => {
     const schema = db.collection<{ _id: string; owner: string; until: Date }>('schema');
