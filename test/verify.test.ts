@@ -672,41 +672,50 @@ describe('a check of many differences', () => {
   });
 });
 
-test('a repriced event costs what its repricing says', async () => {
-  const provider = 'acme';
-  const repriced = { ...call, ...AT, provider, experienceId, eventId: newUuid() };
-  await service.client.usage.record(repriced);
-  const rates = { text: { input: { base: '0.5' } } };
-  const price = await service.client.prices.create({
-    provider,
-    model: call.model,
-    rates,
-    effectiveTime: DAY,
-  });
-  const ledger = await Ledger.open({
-    uri: service.options.mongodbUri,
-    databaseName: service.options.databaseName,
-    catalogue: loadCatalogue(),
-    applications: ['default'],
-  });
-  onTestFinished(() => ledger.close());
+test('a repriced event costs what its price and its repricing say, each its part', async () => {
+  const of = { provider: 'acme', model: 'large', effectiveTime: DAY };
+  const units = { text: { input: 1_000 }, gold: { input: 10 } };
+  const first = await service.client.prices.create({ ...of, rates: { text: { input: { base: '0.5' } } } });
+  const [partly, later] = [newUuid(), newUuid()];
+  const own = { ...AT, experienceId, provider: of.provider, units };
+  await service.client.usage.record({ ...own, eventId: partly, model: of.model });
+  await service.client.usage.record({ ...own, eventId: later, model: 'other' });
+  // The whole request decides the tier: 1,000 of text, which are priced already.
+  const gold = { input: { base: '1', tiers: [{ inputUnitsAbove: 500n, price: '2' }] } };
+  const rates = { text: { input: { base: '0.7' } }, gold };
+  const prices = [
+    first,
+    await service.client.prices.create({ ...of, rates }),
+    await service.client.prices.create({ ...of, model: 'other', rates }),
+  ];
+  await reprice(partly);
+  await reprice(later);
+  // 500 and 20; 700 and 20; and what it cost before.
+  expect((await service.client.costs.get(experienceId)).totals.cost.total).toBe('1240.00135');
+  expect(named(await verify({ deep: true }))).toEqual([]);
+  await spoil('events', event(partly), { $set: { 'hp.0.ci': money('19') } });
+  expect(named(await verify({ deep: true }))).toEqual([
+    `EVENT ${partly} repricings[0].cost.input: 20, 19, - NOT_REPAIRABLE`,
+  ]);
+  for (const { priceId } of prices.slice(1)) await service.client.prices.retire(priceId);
+});
+
+/** As the service will, when it has a call for it. */
+async function reprice(eventId: string): Promise<void> {
+  const { mongodbUri: uri, databaseName } = service.options;
+  const applications = ['default'];
+  const ledger = await Ledger.open({ uri, databaseName, catalogue: loadCatalogue(), applications });
   const repricingId = newUuid();
-  const _id = { a: 'default', i: new UUID(repricingId) } as never;
   const zero = money('0E-18');
+  const _id = { a: 'default', i: new UUID(repricingId) } as never;
   await db.collection('repricings').insertOne({ _id, h: '', c: new Date(), n: 0n, ci: zero, co: zero });
-  const entry = { application: 'default', eventId: repriced.eventId, experienceId: experienceId as Uuid };
+  const entry = { application: 'default', eventId, experienceId: experienceId as Uuid };
   await ledger.writer.write(
     [{ kind: 'repricing', ...entry, repricingId, time: new Date() }],
     Date.now() + 10_000,
   );
-  expect((await service.client.costs.get(experienceId)).totals.cost.total).toBe('500.00135');
-  expect(named(await verify({ deep: true }))).toEqual([]);
-  await spoil('events', event(repriced.eventId), { $set: { 'hp.0.ci': money('499') } });
-  expect(named(await verify({ deep: true }))).toEqual([
-    `EVENT ${repriced.eventId} repricings[0].cost.input: 500, 499, - NOT_REPAIRABLE`,
-  ]);
-  await service.client.prices.retire(price.priceId);
-});
+  await ledger.close();
+}
 
 describe('on the command line', () => {
   async function experiences(...line: readonly string[]) {
