@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { type Db, Decimal128, Double, MongoClient, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { bookProgressText } from '../services/cli/book-text.js';
 import { runCommandLine } from '../services/cli/command-line.js';
 import type { BookCheckMessage, BookDifference, BookSummary } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
@@ -537,6 +538,21 @@ describe('repair', () => {
     await expectBooks(mongo, service.options.databaseName);
   });
 
+  test('marks the events of an experience with more operations than go into one transaction', async () => {
+    const useful = await db.collection('events').findOne(event(usefulId));
+    const { _id, ...rest } = useful ?? {};
+    const rows = Array.from({ length: 2_300 }, (_, index) => ({
+      ...{ ...rest, op: `operation ${index}`, uo: undefined, us: undefined },
+      _id: { a: 'default', e: `event ${index}` } as never,
+    }));
+    await db.collection('events').insertMany(rows, { ignoreUndefined: true });
+    const { differences, summary } = await repair();
+    expect(differences.filter(({ figure }) => figure === 'useful')).toHaveLength(2_300);
+    expect(summary.repairedCount).toBe(summary.differenceCount);
+    expect(named(await verify({ deep: true }))).toEqual([]);
+    await expectBooks(mongo, service.options.databaseName);
+  });
+
   test('makes them while calls are recorded, experiences take types and are deleted', async () => {
     const load = startLoad(service);
     await load.count(30);
@@ -794,6 +810,21 @@ describe('on the command line', () => {
         g: [{ f: 'n', e: '4', w: '6' }],
       },
     ]);
+  });
+
+  test('progress says in one line what is checked, how far that is, and what was found', () => {
+    const progress = {
+      phase: 'ROLLUPS',
+      experienceCount: 40_000n,
+      experienceCountEstimate: 40_001n,
+    } as const;
+    const counts = { eventCount: 250_000n, eventCountEstimate: 400_000n, hourCount: 1n };
+    expect(bookProgressText({ ...progress, ...counts, differenceCount: 0n })).toBe(
+      'checking rollups, 40,000 of about 40,001 experiences, 250,000 of about 400,000 events to read, 1 hour',
+    );
+    expect(bookProgressText({ ...progress, ...counts, differenceCount: 2n })).toMatch(
+      /, 1 hour, 2 differences$/,
+    );
   });
 
   test('prints one JSON document for programs', async () => {

@@ -10,6 +10,7 @@ import {
   checkExperiences,
   checkExperiencesAgain,
   type EventFinding,
+  type EventFindings,
   type ExperienceFinding,
   type ExperiencesPage,
 } from './check-experiences.js';
@@ -51,7 +52,7 @@ export class BookCheck implements EventWatch {
   readonly #wrongTotals: ExperienceKey[] = [];
   /** How events are to be marked that are not so yet, by id. */
   readonly #marks = new Map<string, boolean>();
-  /** Events that were reported, by id and figure: most are read twice. */
+  /** Events that were reported, by id and figure: most are read twice. Beyond the bound they are counted twice. */
   readonly #reported = new Set<string>();
 
   constructor(
@@ -111,9 +112,11 @@ export class BookCheck implements EventWatch {
   }
 
   async *#mendFlags(flags: readonly FlagFinding[]): AsyncGenerator<BookDifference, void, undefined> {
-    if (flags.length === 0) return;
-    const mended = (await this.#mender?.flags(flags)) ?? false;
-    yield* this.#reportFlags(flags, mended);
+    for (let start = 0; start < flags.length; start += FLAGS_AT_ONCE_MAX) {
+      const some = flags.slice(start, start + FLAGS_AT_ONCE_MAX);
+      const mended = (await this.#mender?.flags(some)) ?? false;
+      yield* this.#reportFlags(some, mended);
+    }
   }
 
   async *#checkExperiences(): AsyncGenerator<BookDifference, void, undefined> {
@@ -137,7 +140,10 @@ export class BookCheck implements EventWatch {
     wrong: readonly ExperienceFinding[],
   ): AsyncGenerator<BookDifference, void, undefined> {
     if (wrong.length === 0) return;
-    if (this.#mender === undefined || (await this.#mender.experiences(wrong))) {
+    // Marks without end do not go into one transaction; the totals that follow them are looked at anew.
+    const marked = wrong.filter(({ flags }) => flags.length > FLAGS_AT_ONCE_MAX);
+    if (this.#mender !== undefined) for (const { flags } of marked) yield* this.#mendFlags(flags);
+    if (this.#mender === undefined || (marked.length === 0 && (await this.#mender.experiences(wrong)))) {
       for (const finding of wrong) yield* this.#reportExperience(finding, this.#mender !== undefined);
       return;
     }
@@ -193,12 +199,12 @@ export class BookCheck implements EventWatch {
     }
   }
 
-  readonly #wrongEventsOfHour: EventFinding[] = [];
+  #wrongEventsOfHour: EventFindings | undefined;
 
   async #checkHour(hour: number, snapshot: Snapshot): Promise<readonly RollupFinding[]> {
     const page = await checkHour(this.#store, this.#scope, hour, this, snapshot);
     this.progress.events += page.events;
-    this.#wrongEventsOfHour.splice(0, Number.POSITIVE_INFINITY, ...page.wrongEvents);
+    this.#wrongEventsOfHour = page.wrongEvents;
     return page.wrong;
   }
 
@@ -212,7 +218,8 @@ export class BookCheck implements EventWatch {
       if (this.#mender === undefined || wrong.length === 0) break;
       mended = await this.#mender.rollups(wrong);
     }
-    yield* this.#reportEvents(this.#wrongEventsOfHour.splice(0));
+    if (this.#wrongEventsOfHour !== undefined) yield* this.#reportEvents(this.#wrongEventsOfHour);
+    this.#wrongEventsOfHour = undefined;
     for (const { key, fields } of wrong) {
       const kind = key.g === 'h' ? 'HOUR_ROLLUP' : 'DAY_ROLLUP';
       const { t: type, v: version, p: provider, m: model, h: start } = key;
@@ -280,10 +287,12 @@ export class BookCheck implements EventWatch {
     }
   }
 
-  *#reportEvents(findings: readonly EventFinding[]): Generator<BookDifference, void, undefined> {
-    for (const { event, problems } of findings) {
+  *#reportEvents({ kept, others }: EventFindings): Generator<BookDifference, void, undefined> {
+    for (const { event, problems } of kept) {
       for (const problem of problems) yield* this.#reportEvent(event, problem, 'NOT_REPAIRABLE');
     }
+    this.progress.differences += others;
+    this.progress.notRepairable += others;
   }
 
   *#reportEvent(
@@ -322,5 +331,6 @@ export class BookCheck implements EventWatch {
 const ATTEMPTS_MAX = 20;
 const WRONG_TOTALS_MAX = 1_000;
 const REMEMBERED_MAX = 10_000;
+const FLAGS_AT_ONCE_MAX = 1_000;
 /** Before any time that an event or a rollup may have. */
 const TIME_MIN_MS = Date.UTC(-9999, 0, 1);

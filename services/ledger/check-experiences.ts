@@ -19,7 +19,7 @@ export interface ExperiencesPage {
   readonly experiences: number;
   readonly events: number;
   readonly wrong: readonly ExperienceFinding[];
-  readonly wrongEvents: readonly EventFinding[];
+  readonly wrongEvents: EventFindings;
   /** undefined: these were the last. */
   readonly next: ExperiencePosition | undefined;
 }
@@ -34,6 +34,18 @@ export interface ExperienceFinding {
 export interface EventFinding {
   readonly event: CheckedEvent;
   readonly problems: CheckedEvent['problems'];
+}
+
+/** What is wrong with events of one page: the first of them are kept, the others counted. */
+export class EventFindings {
+  readonly kept: EventFinding[] = [];
+  /** Problems of those that are not kept. */
+  others = 0;
+
+  add(finding: EventFinding): void {
+    if (this.kept.length < EVENT_FINDINGS_MAX) this.kept.push(finding);
+    else this.others += finding.problems.length;
+  }
 }
 
 export async function checkExperiences(
@@ -111,7 +123,7 @@ async function compare(
   snapshot: Snapshot,
 ): Promise<Omit<ExperiencesPage, 'next'>> {
   const checks = new Map(documents.map((document) => [idOf(document._id.x), new ExperienceCheck(document)]));
-  const wrongEvents: EventFinding[] = [];
+  const wrongEvents = new EventFindings();
   let events = 0;
   const cursor = store.events.find({ '_id.a': scope.application, x } as Filter<EventDocument>, {
     ...snapshot,
@@ -132,7 +144,7 @@ async function compare(
     }
     const problems = check === undefined ? [noExperience(event)] : check.add(event, scope.deep);
     const all = [...event.problems, ...problems];
-    if (all.length > 0) wrongEvents.push({ event, problems: all });
+    if (all.length > 0) wrongEvents.add({ event, problems: all });
   }
   for (const each of checks.values()) {
     const finding = each.finish();
@@ -234,5 +246,6 @@ function idOf(x: Binary | undefined): string {
 }
 
 const PAGE_EXPERIENCES_MAX = 500;
-const PAGE_EVENTS_MAX = 50_000;
+const PAGE_EVENTS_MAX = 20_000;
 const BATCH_EVENTS = 5_000;
+const EVENT_FINDINGS_MAX = 10_000;

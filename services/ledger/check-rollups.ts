@@ -1,5 +1,5 @@
 import type { Filter } from 'mongodb';
-import { countMark, type EventFinding, readUnits } from './check-experiences.js';
+import { countMark, type EventFinding, EventFindings, readUnits } from './check-experiences.js';
 import type { CheckScope } from './check-scope.js';
 import { addEvent, type CheckedEvent, checkedFields, toCheckedEvent } from './checked-event.js';
 import type { EventDocument, RollupDocument, RollupKey } from './documents.js';
@@ -23,7 +23,7 @@ export type RollupPlace = Omit<RollupKey, 'l'>;
 export interface HourPage {
   readonly events: number;
   readonly wrong: readonly RollupFinding[];
-  readonly wrongEvents: readonly EventFinding[];
+  readonly wrongEvents: EventFindings;
 }
 
 /** The events of one hour against its rollups, in one snapshot. */
@@ -35,7 +35,7 @@ export async function checkHour(
   snapshot: Snapshot,
 ): Promise<HourPage> {
   const expected = new Map<string, RollupSum>();
-  const wrongEvents: EventFinding[] = [];
+  const wrongEvents = new EventFindings();
   let events = 0;
   const look = async (batch: readonly CheckedEvent[]) => {
     for (const event of batch) {
@@ -44,7 +44,7 @@ export async function checkHour(
       const useful = watch.usefulOf(event);
       if (useful !== event.useful) countMark(sum.figures, { event, useful });
     }
-    wrongEvents.push(...(await watch.problemsOf(batch, snapshot)));
+    for (const finding of await watch.problemsOf(batch, snapshot)) wrongEvents.add(finding);
   };
   let batch: CheckedEvent[] = [];
   for await (const document of eventsOfHour(store, scope, startMs, snapshot)) {
