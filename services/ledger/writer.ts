@@ -2,8 +2,8 @@ import { adoptType } from './adopt-type.js';
 import { type ApplicationState, type ApplicationStates, sameRevisions } from './application-state.js';
 import { applyPlan } from './apply-plan.js';
 import type { Entry, Outcome } from './entry.js';
-import { planBatch } from './plan.js';
-import { applicationsOf, readSnapshot, type Snapshot } from './read-snapshot.js';
+import { type Plan, planBatch } from './plan.js';
+import { applicationsOf, type FactsAtRevisions, readFacts } from './read-facts.js';
 import type { Store } from './store.js';
 import { inTransaction, RunAgain, type Transaction } from './transaction.js';
 
@@ -41,11 +41,15 @@ export class Writer {
       const entries = take();
       attempts += 1;
       const lookUp = attempts > 1 || this.#repeats.areLikely(lane);
-      const snapshot = await readSnapshot(this.#store, entries, { lookUp }, transaction);
-      await this.#checkStates(entries, states, snapshot, transaction, deadline);
-      const { events, experiences, useful } = snapshot.facts;
+      const found = await readFacts(this.#store, entries, { lookUp }, transaction);
+      await this.#checkStates(entries, states, found, transaction, deadline);
+      const { events, experiences, useful } = found.facts;
       const facts = { states, events, experiences, useful };
       const plan = planBatch(entries, facts);
+      if (!lookUp && mayBeOfRepeats(plan)) {
+        await transaction.session.abortTransaction();
+        throw new RunAgain();
+      }
       if (plan.adoptions.length > 0) {
         await transaction.session.abortTransaction();
         for (const adoption of plan.adoptions) {
@@ -66,7 +70,7 @@ export class Writer {
   async #checkStates(
     entries: readonly Entry[],
     states: Map<string, ApplicationState>,
-    { revisions }: Snapshot,
+    { revisions }: FactsAtRevisions,
     transaction: Transaction,
     deadline: number,
   ): Promise<void> {
@@ -83,6 +87,11 @@ export class Writer {
     for (const application of stale) states.set(application, await this.#states.fresh(application, deadline));
     throw new RunAgain();
   }
+}
+
+/** An event that is there is answered, and takes no type, whatever has become of its experience since. */
+function mayBeOfRepeats({ outcomes, adoptions }: Plan): boolean {
+  return adoptions.length > 0 || outcomes.some(({ kind }) => kind === 'refused');
 }
 
 /**

@@ -13,8 +13,8 @@ import { isUsefulOfOperation, type OperationOf, operationHash } from './operatio
 import { fromBinary, type Store, toBinary } from './store.js';
 import type { Transaction } from './transaction.js';
 
-/** What a snapshot holds of what the entries touch, and the revisions that their states must be at. */
-export interface Snapshot {
+/** What a transaction's snapshot holds of what the entries touch, and the revisions that their states must be at. */
+export interface FactsAtRevisions {
   readonly revisions: { of(application: string): Revisions };
   readonly facts: Omit<Facts, 'states'>;
 }
@@ -23,12 +23,12 @@ export interface Snapshot {
  * Reads it, one command after the other: a session takes one at a time. `lookUp` is whether to look which of the events to
  * record are there already; without it, one that is makes the insert fail.
  */
-export async function readSnapshot(
+export async function readFacts(
   store: Store,
   entries: readonly Entry[],
   options: { readonly lookUp: boolean },
   transaction: Transaction,
-): Promise<Snapshot> {
+): Promise<FactsAtRevisions> {
   const found = new FoundDocuments();
   const revisions = await readRevisions(store, applicationsOf(entries), transaction);
   const wanted = wantedEvents(entries, options.lookUp);
