@@ -13,7 +13,8 @@ export class LaneLeases {
   readonly #store: Store;
   readonly #owner = randomUUID();
   readonly #numbers: number[] = [];
-  #renewal: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> = Promise.resolve();
 
   private constructor(store: Store) {
     this.#store = store;
@@ -22,8 +23,10 @@ export class LaneLeases {
   static async take(store: Store, count: number): Promise<LaneLeases> {
     const leases = new LaneLeases(store);
     for (let index = 0; index < count; index += 1) leases.#numbers.push(await leases.#takeOne());
-    leases.#renewal = setInterval(() => void leases.#renew().catch(() => undefined), LEASE_MS / 3); // Tries again.
-    leases.#renewal.unref();
+    leases.#timer = setInterval(() => {
+      leases.#renewing = leases.#renew().catch(() => undefined); // The next time tries again.
+    }, LEASE_MS / 3);
+    leases.#timer.unref();
     return leases;
   }
 
@@ -39,7 +42,8 @@ export class LaneLeases {
   }
 
   async release(): Promise<void> {
-    clearInterval(this.#renewal);
+    clearInterval(this.#timer);
+    await this.#renewing; // It would take again what is given back.
     const ids = this.#numbers.map(leaseId);
     await this.#store.schema.deleteMany({ _id: { $in: ids }, owner: this.#owner });
   }

@@ -133,7 +133,6 @@ async function byDriverAlone(store: Store, step: Step): Promise<void> {
   try {
     session.startTransaction(TRANSACTION_OPTIONS);
     await store.applications.find({ _id: { $in: ['', APPLICATION] } }, { session }).toArray();
-    await store.events.find({ _id: { $in: [step.event._id] } }, { session }).toArray();
     await store.experiences.find({ _id: { $in: [step.experience] } }, { session }).toArray();
     await store.events.insertMany([step.event], { session });
     if (step.created.length > 0) await store.experiences.insertMany([...step.created], { session });
