@@ -15,7 +15,7 @@ export class GroupCommit {
   readonly #lanes: readonly Lane[];
   readonly #waitingMax: number;
   #bytes = 0;
-  #sweptTime = 0;
+  #sweptUptimeMs = Number.NEGATIVE_INFINITY;
 
   constructor(writer: Writer, leases: LaneLeases, options: { readonly entriesWaitingMax: number }) {
     this.#waitingMax = options.entriesWaitingMax;
@@ -52,10 +52,10 @@ export class GroupCommit {
 
   #checkRoom(entries: number, bytes: number): void {
     if (this.#hasRoom(entries, bytes)) return;
-    const now = Date.now();
-    if (now - this.#sweptTime > SWEEP_EVERY_MS) {
-      this.#sweptTime = now;
-      for (const lane of this.#lanes) lane.dropExpired(now);
+    const uptimeMs = performance.now(); // Does not step back.
+    if (uptimeMs - this.#sweptUptimeMs > SWEEP_EVERY_MS) {
+      this.#sweptUptimeMs = uptimeMs;
+      for (const lane of this.#lanes) lane.dropExpired(Date.now());
       if (this.#hasRoom(entries, bytes)) return;
     }
     throw new Fault('OVERLOADED', 'This process has as many writes waiting as it may.', {
