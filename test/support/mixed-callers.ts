@@ -13,7 +13,10 @@ const { RecordUsage, BatchRecordUsage } = contract.UsageService.service;
 export type Record = Parameters<ExperiencesClient['usage']['record']>[0];
 /** How a record is sent. */
 export type Way = 'single' | 'batch' | 'stream';
-export type Told = Pick<UsageAck, 'experienceId' | 'cost' | 'duplicate'>;
+export type Told = Pick<UsageAck, 'experienceId' | 'cost' | 'priceId' | 'duplicate'> & {
+  /** Of single calls only. */
+  readonly recordTime?: Date;
+};
 
 /**
  * Callers that record by single calls, batches and a stream at once, and remember what they sent and were told. None of

@@ -7,7 +7,7 @@ import type { MixedCallers, Record } from './mixed-callers.js';
  * Makes records that move everything a commit writes: events of known and new experiences, repeated operations, which
  * make earlier successes wasted, experiences that take a type later, and calls of no experience.
  */
-export function mixedRecords(): () => Record {
+export function mixedRecords(options = { adoptions: true }): () => Record {
   const known = Array.from({ length: 10 }, () => newUuid());
   const untyped = [newUuid(), newUuid()];
   let count = 0;
@@ -21,6 +21,7 @@ export function mixedRecords(): () => Record {
     };
     const experienceId = known[Math.floor(count / 10) % 10] ?? '';
     const kind = count % 10;
+    if (!options.adoptions && kind >= 2 && kind <= 5) return { ...call, experienceId: newUuid() };
     switch (kind) {
       case 0:
         return { ...call, experienceId: newUuid(), experienceType: 'Summary' };
