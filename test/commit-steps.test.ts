@@ -127,10 +127,13 @@ test.each<[what: string, step: Step]>([
     const books = await expectBooks(mongod.client, databaseName, callers);
     const left = new Set(books.events.map(({ id }) => id));
     const unanswered = callers.unanswered();
-    const inSilence = unanswered.filter((id) => left.has(id) && callers.ways.get(id) === 'single');
-    if (step.committed === 'nothing') expect([...left].filter((id) => !atTheStep.has(id))).toEqual([]);
-    else expect(inSilence.length).toBeGreaterThan(0);
-    expect(unanswered.filter((id) => !left.has(id)).length).toBeGreaterThan(0);
+    if (step.committed === 'nothing') {
+      expect([...left].filter((id) => !atTheStep.has(id))).toEqual([]);
+      expect(unanswered.filter((id) => !left.has(id)).length).toBeGreaterThan(0);
+    } else {
+      const inSilence = unanswered.filter((id) => left.has(id) && callers.ways.get(id) === 'single');
+      expect(inSilence.length).toBeGreaterThan(0);
+    }
 
     service = await start();
     await callers.resend(service.address);

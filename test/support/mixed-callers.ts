@@ -137,31 +137,51 @@ interface Ways {
 
 async function withWays(address: string, work: (ways: Ways) => Promise<void>): Promise<void> {
   const client = new RawClient(address);
-  const stream = new RawUsageStream(address);
-  let hasEnded = false;
-  const ended = stream.ended.then(() => {
-    hasEnded = true;
-  });
-  let sequence = 0;
+  let open = new OpenStream(address);
   const sendMessage: Ways['sendMessage'] = async (records) => {
-    sequence += 1;
-    const own = String(sequence);
-    stream.send({ sequence: own, records, view: 'BATCH_VIEW_FULL' });
-    return waitUntil(
-      `message ${own} is answered, or never will be`,
-      () => {
-        const answer = stream.answers.find(({ ackedSequence }) => ackedSequence === own);
-        return answer !== undefined || hasEnded ? { answer } : undefined;
-      },
-      TIMEOUT_MS,
-    ).then(({ answer }) => answer);
+    if (open.hasEnded) open = new OpenStream(address);
+    return open.send(records);
   };
   try {
     await work({ client, sendMessage });
   } finally {
-    stream.close();
+    await open.close();
     client.close();
-    await ended;
+  }
+}
+
+class OpenStream {
+  hasEnded = false;
+  readonly #stream: RawUsageStream;
+  readonly #ended: Promise<void>;
+  #sequence = 0;
+
+  constructor(address: string) {
+    this.#stream = new RawUsageStream(address);
+    this.#ended = this.#stream.ended.then(() => {
+      this.hasEnded = true;
+      this.#stream.close();
+    });
+  }
+
+  async send(records: ReturnType<typeof toWireRecord>[]): ReturnType<Ways['sendMessage']> {
+    this.#sequence += 1;
+    const sequence = String(this.#sequence);
+    this.#stream.send({ sequence, records, view: 'BATCH_VIEW_FULL' });
+    const { answer } = await waitUntil(
+      `message ${sequence} is answered, or never will be`,
+      () => {
+        const found = this.#stream.answers.find(({ ackedSequence }) => ackedSequence === sequence);
+        return found !== undefined || this.hasEnded ? { answer: found } : undefined;
+      },
+      TIMEOUT_MS,
+    );
+    return answer;
+  }
+
+  async close(): Promise<void> {
+    this.#stream.close();
+    await this.#ended;
   }
 }
 
