@@ -55,6 +55,7 @@ export async function startServiceProcess(options: {
     ...child,
     address,
     async setClock(aheadMs) {
+      if (options.clockCanBeSet !== true) throw new Error('its clock cannot be set');
       writeFileSync(clockFile, String(aheadMs));
       lastLine = '';
       child.kill('SIGUSR2');
