@@ -2,11 +2,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExperiencesClient } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { expectBooks } from './support/books.js';
-import { MixedCallers } from './support/mixed-callers.js';
+import { MixedCallers, type Record } from './support/mixed-callers.js';
 import { expectAsSent, mixedRecords } from './support/mixed-records.js';
 import { type CommandFailure, type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { type ReplyCutter, startReplyCutter } from './support/reply-cutter.js';
 import { type ServiceProcess, startServiceProcess } from './support/service-process.js';
+import { expectVerified } from './support/verified-books.js';
 import { waitUntil } from './support/wait-until.js';
 
 /**
@@ -18,7 +19,10 @@ const databaseName = `test_${newUuid().slice(-12)}`;
 const callers = new MixedCallers();
 const anything = mixedRecords();
 /** That an experience takes a type is a commit of its own, which records nothing. */
-const recordsOnly = mixedRecords({ adoptions: false });
+const recordsOnly = mixedRecords(['first', 'failed', 'unattributed', 'known']);
+const adoptions = mixedRecords(['untyped', 'typed']);
+/** New experiences are inserted where a commit adds to none that is there. */
+const firstsOnly = mixedRecords(['first']);
 /** Of one process: when each of them stands at the step, the process commits nothing any more. */
 const LANES = 2;
 const FOR_EVER_MS = 100_000;
@@ -36,6 +40,7 @@ beforeAll(async () => {
   client.close();
 });
 afterAll(async () => {
+  await expectVerified(service.address);
   service.kill('SIGKILL');
   await service.exited;
   await cutter.stop();
@@ -56,18 +61,20 @@ interface Step {
   stoodAt(): Promise<void>;
   /** What of the commits that stood at the step is in the books. */
   readonly committed: 'nothing' | 'everything';
+  readonly next: () => Record;
 }
 
-function before(command: string, collection?: string): Step {
+function before(command: string, collection?: string, next = anything): Step {
   const namespace = collection === undefined ? {} : { namespace: `${databaseName}.${collection}` };
-  return keeping({ failCommands: [command], ...namespace, blockTimeMS: FOR_EVER_MS }, 'nothing');
+  return keeping({ failCommands: [command], ...namespace, blockTimeMS: FOR_EVER_MS }, 'nothing', next);
 }
 
-function keeping(failure: CommandFailure, committed: Step['committed']): Step {
+function keeping(failure: CommandFailure, committed: Step['committed'], next: Step['next']): Step {
   return {
     keep: () => mongod.fail({ ...failure, blockConnection: true }),
     stoodAt: () => mongod.hit(LANES),
     committed,
+    next,
   };
 }
 
@@ -77,32 +84,33 @@ const answerHeld: Step = {
     await waitUntil('both lanes are committed', () => (cutter.held() >= LANES ? true : undefined));
   },
   committed: 'everything',
+  next: recordsOnly,
 };
 
 test.each<[what: string, step: Step]>([
   ['before the revisions are read', before('find', 'applications')],
   ['before the events are looked up', before('find', 'events')],
   ['after the events are looked up', before('find', 'experiences')],
-  ['before an experience takes its type', before('findAndModify', 'experiences')],
+  ['before an experience takes its type', before('findAndModify', 'experiences', adoptions)],
   ['after the experiences are read', before('insert', 'events')],
   ['after the events are inserted', before('update', 'events')],
-  ['after earlier successes are wasted', before('insert', 'experiences')],
-  ['after the experiences are inserted', before('update', 'experiences')],
+  ['after the events of new experiences are inserted', before('insert', 'experiences', firstsOnly)],
+  ['after the new experiences are inserted', before('update', 'rollups', firstsOnly)],
+  ['after earlier successes are wasted', before('update', 'experiences')],
   ['after the experiences are updated', before('update', 'rollups')],
   ['after the rollups are updated', before('update', 'histograms')],
   ['after the histograms are updated', before('update', 'guards')],
   ['before the commit', before('commitTransaction')],
   [
     'in the commit, which the server carries out',
-    keeping({ failCommands: ['commitTransaction'], blockTimeMS: 2_000 }, 'everything'),
+    keeping({ failCommands: ['commitTransaction'], blockTimeMS: 2_000 }, 'everything', recordsOnly),
   ],
   ['after the commit, before the answer', answerHeld],
 ])(
   'a service killed %s has lost and doubled nothing when all is sent again',
   async (_what, step) => {
     const over = new AbortController();
-    const next = step.committed === 'nothing' ? anything : recordsOnly;
-    const load = callers.load(service.address, over.signal, next);
+    const load = callers.load(service.address, over.signal, step.next);
     const toldBefore = callers.told.size;
     await waitUntil('a hundred are acknowledged', () =>
       callers.told.size > toldBefore + 100 ? true : undefined,
@@ -148,8 +156,9 @@ test.each<[what: string, step: Step]>([
 );
 
 async function storedIds(): Promise<ReadonlySet<string>> {
-  const { events } = await expectBooks(mongod.client, databaseName, { ...callers, told: new Map() });
-  return new Set(events.map(({ id }) => id));
+  const events = mongod.client.db(databaseName).collection<{ _id: { e: unknown } }>('events');
+  const keys = await events.find({}, { projection: { _id: 1 } }).toArray();
+  return new Set(keys.map(({ _id }) => String(_id.e)));
 }
 
 async function openTransactions(): Promise<number> {
