@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExperiencesClient } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { expectBooks } from './support/books.js';
-import { MixedCallers, type Record } from './support/mixed-callers.js';
+import { MixedCallers, type Record, type Way } from './support/mixed-callers.js';
 import { expectAsSent, mixedRecords } from './support/mixed-records.js';
 import { type CommandFailure, type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { type ReplyCutter, startReplyCutter } from './support/reply-cutter.js';
@@ -111,9 +111,10 @@ test.each<[what: string, step: Step]>([
   async (_what, step) => {
     const over = new AbortController();
     const load = callers.load(service.address, over.signal, step.next);
-    const toldBefore = callers.told.size;
-    await waitUntil('a hundred are acknowledged', () =>
-      callers.told.size > toldBefore + 100 ? true : undefined,
+    // Each way has a connection of its own, and each of them must be in full swing.
+    const before = toldBy('single');
+    await waitUntil('a hundred single calls are acknowledged', () =>
+      toldBy('single') > before + 100 && toldBy('stream') > 0 && toldBy('batch') > 0 ? true : undefined,
     );
     await step.keep();
     await step.stoodAt();
@@ -154,6 +155,10 @@ test.each<[what: string, step: Step]>([
   },
   60_000,
 );
+
+function toldBy(way: Way): number {
+  return [...callers.told.keys()].filter((id) => callers.ways.get(id) === way).length;
+}
 
 async function storedIds(): Promise<ReadonlySet<string>> {
   const events = mongod.client.db(databaseName).collection<{ _id: { e: unknown } }>('events');
