@@ -24,6 +24,10 @@ export interface OwnMongod {
   fail(failure: CommandFailure, times?: number): Promise<void>;
   /** Answers how many commands the last `fail` has hit. */
   failNothing(): Promise<number>;
+  /** Resolves when the last `fail` has hit so many commands; one that it makes wait counts when it begins to wait. */
+  hit(times: number): Promise<void>;
+  /** Ends the commands of the service that are under way, as if they had never come. */
+  dropCommands(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -84,6 +88,22 @@ export async function startOwnMongod(options: { readonly replicaSet?: boolean } 
     async failNothing() {
       return (await failPoint('off')) - hitBefore;
     },
+    async hit(times) {
+      const timesEntered = hitBefore + times;
+      await client
+        .db('admin')
+        .command({ waitForFailPoint: 'failCommand', timesEntered, maxTimeMS: HIT_WAIT_MAX_MS });
+    },
+    async dropCommands() {
+      const admin = client.db('admin');
+      const pipeline = [
+        { $currentOp: { allUsers: true } },
+        { $match: { appName: SERVICE_NAME, active: true, opid: { $exists: true } } },
+      ];
+      for (const { opid } of await admin.aggregate(pipeline).toArray()) {
+        await admin.command({ killOp: 1, op: opid });
+      }
+    },
     async stop() {
       await client.close();
       process.kill('SIGKILL'); // What it holds is thrown away.
@@ -104,5 +124,6 @@ export async function ownMongodExecutable(): Promise<string> {
 
 /** The transaction of a killed service holds what it has written for so long; by default for a minute and more. */
 const TRANSACTION_LIFETIME_SECONDS = 3;
+const HIT_WAIT_MAX_MS = 20_000;
 /** How the service calls itself to the server. */
 const SERVICE_NAME = 'experiences';
