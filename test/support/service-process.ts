@@ -14,10 +14,12 @@ export async function startServiceProcess(options: {
   readonly databaseName: string;
   /** Absent: a free port. */
   readonly listen?: string;
+  /** The folder that holds `services`; absent: the package's own. */
+  readonly root?: string;
 }): Promise<ServiceProcess> {
   const child = await startNodeProcess({
     name: 'service',
-    script: join(PACKAGE_ROOT, 'services', 'server', 'main.ts'),
+    script: join(options.root ?? PACKAGE_ROOT, 'services', 'server', 'main.ts'),
     nodeArguments: ['--import', 'tsx'],
     cwd: PACKAGE_ROOT,
     environment: {
