@@ -35,6 +35,8 @@ export interface CommandFailure {
   readonly namespace?: string;
   readonly errorCode?: number;
   readonly errorLabels?: readonly string[];
+  /** What some errors hold beside. */
+  readonly errorExtraInfo?: object;
   readonly closeConnection?: boolean;
   readonly blockConnection?: boolean;
   readonly blockTimeMS?: number;
