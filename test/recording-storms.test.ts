@@ -22,7 +22,7 @@ const DUPLICATE_KEY = { errorCode: 11000, errorExtraInfo: { keyPattern: { _id: 1
 const CALL_TIME_MS = 1_000;
 /** A caller hears this much after its time at the latest; most of it is for a busy machine. */
 const LATE_MAX_MS = 300;
-const STORM_MS = 2_500;
+const STORM_MS = 2_000;
 
 let mongod: OwnMongod;
 let service: ServiceProcess;

@@ -21,13 +21,12 @@ export interface LoadReport {
 
 /**
  * Calls that were encoded beforehand, on a few connections: nothing is done for a call but to write its event ids into the
- * bytes. Four events of a hundred are single calls, the rest are batches.
+ * bytes. Two of three calls are single ones, the third is a batch.
  */
 export class LoadMaker {
   readonly experiences = Array.from({ length: EXPERIENCES }, () => newUuid());
   /** The experience of each event that was answered to be recorded, by event id. */
   readonly accepted = new Map<string, string>();
-  readonly sent = new Set<string>();
   readonly #connections: readonly RawClient[];
   readonly #templates: readonly Buffer[];
   readonly #idAt: number;
@@ -44,7 +43,7 @@ export class LoadMaker {
     this.#idAt = this.#templates[0]?.indexOf(idOf(0)) ?? -1;
   }
 
-  /** So many batches at a time, each one after the other: as much as the service takes. */
+  /** So many calls at a time, each one after the other: as much as the service takes. */
   async closed(seconds: number, callers: number): Promise<LoadReport> {
     const report = newReport(seconds);
     const end = performance.now() + seconds * 1_000;
@@ -80,8 +79,7 @@ export class LoadMaker {
     const connection = this.#connections[this.#calls % CONNECTIONS];
     this.#calls += 1;
     if (connection === undefined) throw new Error('there are connections');
-    const size = this.#calls % 3 === 0 ? BATCH_SIZE : this.#calls % 3;
-    const parts = Array.from({ length: size === BATCH_SIZE ? BATCH_SIZE : 1 }, () => this.#next());
+    const parts = Array.from({ length: this.#calls % 3 === 0 ? BATCH_SIZE : 1 }, () => this.#next());
     const bytes = Buffer.concat(parts.map((part) => part.bytes));
     report.offered += parts.length;
     const sentTime = performance.now();
@@ -109,7 +107,6 @@ export class LoadMaker {
     const bytes = Buffer.from(this.#templates[which] ?? Buffer.alloc(0));
     const id = idOf(this.#made);
     bytes.write(id, this.#idAt, 'latin1');
-    this.sent.add(id);
     return { id, experienceId: this.experiences[which] ?? '', bytes };
   }
 }
