@@ -892,8 +892,17 @@ describe('a reason', () => {
     ],
     SHUTTING_DOWN: ['UNAVAILABLE', 1_000, () => watchUntilStopped()],
   };
-  /** Gotten by the tests that take the store away or run out of time, and by those of a fault of the service above. */
-  const ELSEWHERE: readonly FaultReason[] = ['STORE_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL'];
+  /**
+   * Gotten by the tests that take the store away or run out of time, by those of a fault of the service above, and by those
+   * that check the books.
+   */
+  const ELSEWHERE: readonly FaultReason[] = [
+    'STORE_UNAVAILABLE',
+    'DEADLINE_EXCEEDED',
+    'INTERNAL',
+    'BOOK_CHECK_RUNNING',
+    'REPAIR_RUNNING',
+  ];
 
   test.each(Object.entries(PROVOKED))(
     '%s is gotten with its status and says when to try again',

@@ -1,6 +1,6 @@
 import { type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { ExperiencesClient } from '../services/client/index.js';
+import type { BookCheckMessage, ExperiencesClient } from '../services/client/index.js';
 import { contract } from '../services/contract/contract.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { RawClient, readPages } from './support/raw-client.js';
@@ -205,6 +205,22 @@ test('figures that must agree are read at one moment', async () => {
   expect(moments[0]).toEqual({ level: 'snapshot' });
   expect(moments[1]).toEqual({ level: 'snapshot', atClusterTime: expect.anything() });
   expect(new Set(moments.slice(1).map((moment) => JSON.stringify(moment))).size).toBe(1);
+});
+
+describe('a check of the books reads from indexes only:', () => {
+  test.each<[what: string, check: () => AsyncIterable<BookCheckMessage>]>([
+    ['all', () => client.admin.verify({ deep: true })],
+    ['a type', () => client.admin.verify({ deep: true, experienceType: 'Chat' })],
+    ['since a time', () => client.admin.verify({ sinceTime: new Date(Date.now() - 60_000) })],
+    ['a type since a time', () => client.admin.verify({ experienceType: 'Chat', sinceTime: new Date(0) })],
+    ['a repair', () => client.admin.repair({ apply: true })],
+  ])('%s', async (_what, check) => {
+    const done = await profiled(async () => {
+      for await (const message of check())
+        expect(message).toMatchObject({ summary: { differenceCount: 0n } });
+    });
+    expectIndexed(done);
+  });
 });
 
 /** What the profiler notes of a command. */

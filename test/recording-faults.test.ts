@@ -248,10 +248,11 @@ describe('a record in conflict', () => {
 
 describe('a record whose server is slow', () => {
   test.each<[command: string, namespace: string]>([
-    ['find', 'events'],
+    ['find', 'applications'],
     ['find', 'experiences'],
     ['insert', 'events'],
     ['update', 'experiences'],
+    ['update', 'rollups'],
   ])('in a command `%s` on %s is over with its time, on the server too', async (command, collection) => {
     const [eventId, experienceId] = [newUuid(), await experienceWithOneEvent()];
     const namespace = `${databaseName}.${collection}`;

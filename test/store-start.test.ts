@@ -2,16 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Db, MongoClient } from 'mongodb';
+import { type Db, Decimal128, MongoClient, UUID } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { Ledger } from '../services/ledger/ledger.js';
+import { SchemaLease } from '../services/ledger/schema-lease.js';
+import { Store } from '../services/ledger/store.js';
 import { loadCatalogue } from '../services/pricing/catalogue.js';
 import type { Price } from '../services/pricing/price.js';
 import { freePort } from '../services/stack/free-port.js';
 import { type OwnedProcess, spawnOwned } from '../services/stack/owned-process.js';
 import { waitForPort } from '../services/stack/wait-for-port.js';
+import { expectBooks } from './support/books.js';
 import { type OwnMongod, ownMongodExecutable, startOwnMongod } from './support/own-mongod.js';
+import { startTestService, type TestService } from './support/service.js';
 import { startServiceProcess } from './support/service-process.js';
+import { waitUntil } from './support/wait-until.js';
 
 const catalogue = loadCatalogue();
 const REPLICA_SET = 'mongod --replSet rs0 --dbpath';
@@ -183,6 +188,118 @@ describe('a database of a newer release', () => {
   });
 });
 
+describe('a database of version 1', () => {
+  /** Totals and events only; the catalogue's revision in its schema document; an operation was one of the application. */
+  async function makeVersion1(service: TestService, db: Db): Promise<void> {
+    const { types, usage } = service.client;
+    await types.create({ name: 'Summary', description: 'A summary' });
+    const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1_000, output: 500 } } };
+    const ids = ['018f3c2e-0000-7000-8000-00000000000a', '018f3c2e-0000-7000-8000-00000000000b'] as const;
+    for (const experienceId of ids) {
+      for (const eventTime of [new Date('2026-01-31T23:30:00Z'), new Date('2026-02-01T00:30:00Z')]) {
+        const own = { ...call, experienceId, experienceType: 'Summary', eventTime };
+        await usage.record({ ...own, operationKey: 'step' });
+        await usage.record({ ...own, outcome: 'FAILED' });
+        await usage.record({ ...own, model: 'gpt-unheard-of' });
+      }
+    }
+    await usage.record({ ...call, operationKey: 'step' });
+    await usage.record({ ...call, operationKey: 'step' });
+    await service.stop();
+
+    for (const name of ['rollups', 'histograms', 'guards', 'repricings', 'repairs'])
+      await db.collection(name).drop();
+    for (const name of ['by_event_time', 'by_useful_operation', 'unpriced_by_event_time'])
+      await db.collection('events').dropIndex(name);
+    await db.collection('experiences').dropIndex('by_cost');
+    await db.collection('experiences').updateMany({}, { $unset: { ct: '' } });
+    await db.collection('events').updateMany({}, { $unset: { uo: '' } });
+    // Of one key in all experiences only the last event was useful.
+    const [first] = ids;
+    const one = { us: true, op: 'step', x: new UUID(first) };
+    const event = await db.collection('events').findOneAndUpdate(one, { $unset: { us: '' } });
+    const cost = Decimal128.fromString('0.000450000000000000');
+    expect(event?.ci.toString()).toBe('0.000150000000000000');
+    const moved = { us: Decimal128.fromString('-0.000450000000000000'), ws: cost };
+    await db.collection('experiences').updateOne({ '_id.x': new UUID(first) }, { $inc: moved });
+    const partialFilterExpression = { op: { $exists: true }, us: true };
+    await db
+      .collection('events')
+      .createIndex({ '_id.a': 1, op: 1 }, { name: 'useful_by_operation', partialFilterExpression });
+    await db.collection<SchemaRow>('applications').deleteOne({ _id: '' });
+    const schema = db.collection<SchemaRow>('schema');
+    await schema.updateOne({ _id: 'catalogue' }, { $set: { v: 7 } });
+    await schema.updateOne({ _id: 'version' }, { $set: { v: 1 } });
+  }
+
+  test('gets its rollups, histograms and marks when it is opened, and verifies clean', async () => {
+    const service = await startTestService();
+    const mongo = new MongoClient(inject('mongodbUri'));
+    onTestFinished(() => mongo.close());
+    const { databaseName } = service.options;
+    const db = mongo.db(databaseName);
+    await makeVersion1(service, db);
+
+    const again = await startTestService({ databaseName });
+    onTestFinished(() => again.stop());
+    const books = await expectBooks(mongo, databaseName);
+    expect(books.events).toHaveLength(14);
+    expect(Object.values(books.kept).map(({ useful }) => useful)).toEqual([
+      450_000_000_000_000n,
+      450_000_000_000_000n,
+    ]);
+    for await (const message of again.client.admin.verify({ deep: true })) {
+      expect(message).toMatchObject({ summary: { experienceCount: 2n, dayCount: 3n, differenceCount: 0n } });
+    }
+    expect(await db.collection('repairs').countDocuments()).toBe(0);
+    const names = (await indexesOf(db)).events;
+    expect(names).toEqual([
+      '_id_',
+      'by_event_time',
+      'by_experience',
+      'by_useful_operation',
+      'unpriced_by_event_time',
+    ]);
+    const schema = await db.collection<SchemaRow>('schema').find().sort({ _id: 1 }).toArray();
+    const kept = schema.filter(({ _id }) => !_id.startsWith('lane-')); // Of the service that is open.
+    expect(kept.map(({ _id, v }) => [_id, v])).toEqual([
+      ['catalogue', undefined],
+      ['page-token-key', undefined],
+      ['version', 2],
+    ]);
+    expect(await pricesAndRevision(db)).toEqual([catalogue.length, 8]);
+  });
+
+  test('is migrated by one process for as long as that takes', async () => {
+    const mongod = await startOwnMongod();
+    onTestFinished(() => mongod.stop());
+    const { db, databaseName } = freshDatabase(mongod);
+    await openAndClose({ uri: mongod.uri, databaseName });
+    const schema = db.collection<SchemaRow>('schema');
+    await schema.updateOne({ _id: 'version' }, { $set: { v: 1 } });
+    const lease = await takeLease(mongod.uri, databaseName);
+    const until = (await schema.findOne({ _id: 'lease' }))?.until;
+    await waitUntil('the lease is renewed', async () => {
+      const now = (await schema.findOne({ _id: 'lease' }))?.until;
+      return Number(now) > Number(until) ? true : undefined;
+    });
+    await lease.release();
+  }, 40_000);
+});
+
+/** As the migration takes it. */
+async function takeLease(uri: string, databaseName: string): Promise<{ release(): Promise<void> }> {
+  const store = new Store(uri, databaseName);
+  const lease = await SchemaLease.take(store, 'lease');
+  expect(await SchemaLease.take(store, 'lease')).toBeUndefined();
+  return {
+    async release() {
+      await lease?.release();
+      await store.close();
+    },
+  };
+}
+
 describe('the catalogue', () => {
   test('of a newer release adds its prices, raises the revision, and takes none away', async () => {
     const { db, databaseName } = freshDatabase({ client: new MongoClient(inject('mongodbUri')) });
@@ -209,6 +326,7 @@ async function expectSchema(db: Db): Promise<void> {
     histograms: ['_id_'],
     prices: ['_id_', 'by_model'],
     probe: ['_id_'],
+    repairs: ['_id_'],
     repricings: ['_id_'],
     rollups: ['_id_', 'by_time', 'by_type'],
     schema: ['_id_'],

@@ -22,6 +22,7 @@ const EXIT_CODE_OF = {
   BAD_USAGE: EXIT_CODE.badUsage,
   SERVICE_UNREACHABLE: EXIT_CODE.unreachable,
   RUN_NOT_COMPLETED: EXIT_CODE.refused,
+  BOOKS_DIFFER: EXIT_CODE.refused,
   INTERRUPTED: EXIT_CODE.interrupted,
 } as const satisfies Record<string, ExitCode>;
 

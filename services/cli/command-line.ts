@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { address, seconds } from './argument-values.js';
+import { addBookCommands } from './book-commands.js';
 import { addCostCommands } from './cost-commands.js';
 import { toErrorReport } from './error-report.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
@@ -26,6 +27,7 @@ export async function runCommandLine(
   addUsageCommands(program, session);
   addCostCommands(program, session);
   addPriceCommands(program, session);
+  addBookCommands(program, session);
   try {
     await program.parseAsync(commandLine, { from: 'user' });
     return EXIT_CODE.done;
@@ -74,7 +76,7 @@ const HELP_WIDTH = 100;
 const HELP_AFTER = `
 Exit codes:
   0    done
-  1    the service refused, or the run that was watched did not complete
+  1    the service refused, the run that was watched did not complete, or the books do not balance
   2    the command line is wrong
   3    the service cannot be reached
   130  interrupted while watching

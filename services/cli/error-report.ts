@@ -8,7 +8,7 @@ import { visibleText } from './visible-text.js';
 
 /** Why a command failed, as `--json` prints it under `error`. */
 export interface ErrorReport {
-  /** gRPC's status name, or one of the command's own: BAD_USAGE, SERVICE_UNREACHABLE, RUN_NOT_COMPLETED, INTERRUPTED, BUG. */
+  /** gRPC's status name, or one of the command's own: BAD_USAGE, SERVICE_UNREACHABLE, RUN_NOT_COMPLETED, BOOKS_DIFFER, INTERRUPTED, BUG. */
   readonly code: string;
   /** The service's reason; undefined: it is not the service's answer. */
   readonly reason?: string;

@@ -1,7 +1,7 @@
 /** How the command ends, for scripts. */
 export const EXIT_CODE = {
   done: 0,
-  /** The service refused, or the run that was watched did not complete. */
+  /** The service refused, the run that was watched did not complete, or the books do not balance. */
   refused: 1,
   badUsage: 2,
   unreachable: 3,

@@ -39,6 +39,8 @@ export function hintFor({ code, reason, metadata }: ExperiencesError): string | 
     case 'OVERLOADED':
     case 'SHUTTING_DOWN':
     case 'TOO_MANY_WATCHERS':
+    case 'BOOK_CHECK_RUNNING':
+    case 'REPAIR_RUNNING':
       return 'It may pass: try again in a moment.';
     case 'INTERNAL':
       return 'The log of the service tells more under that incident.';

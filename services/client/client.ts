@@ -1,4 +1,5 @@
 import { Client, credentials } from '@grpc/grpc-js';
+import { AdminClient } from './admin-client.js';
 import { type Channel, metadataOf } from './call.js';
 import { CostsClient } from './costs-client.js';
 import { ExperiencesOfTypeClient } from './experiences-client.js';
@@ -28,6 +29,7 @@ export class ExperiencesClient {
   readonly costs: CostsClient;
   readonly runs: RunsClient;
   readonly prices: PricesClient;
+  readonly admin: AdminClient;
   readonly #client: Client;
 
   constructor(options: ClientOptions) {
@@ -43,6 +45,7 @@ export class ExperiencesClient {
     this.costs = new CostsClient(channel);
     this.runs = new RunsClient(channel);
     this.prices = new PricesClient(channel);
+    this.admin = new AdminClient(channel);
   }
 
   close(): void {

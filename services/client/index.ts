@@ -1,5 +1,6 @@
 /** The client of the Experiences service, for other services. */
 export { attributionMetadata } from './attribution-metadata.js';
+export type * from './book-types.js';
 export { type ClientOptions, ExperiencesClient } from './client.js';
 export { ExperiencesError } from './experiences-error.js';
 export type * from './types.js';

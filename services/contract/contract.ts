@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type Options } from '@grpc/proto-loader';
 import { PACKAGE_ROOT } from '../runtime/package-root.js';
+import type { ProtoGrpcType as AdminTypes } from './generated/admin_service.js';
 import type { ProtoGrpcType as CostTypes } from './generated/cost_service.js';
 import type { ProtoGrpcType as RunTypes } from './generated/experience_run_service.js';
 import type { ProtoGrpcType as ExperienceTypes } from './generated/experience_service.js';
@@ -19,6 +20,7 @@ const SERVICE_FILES = [
   'cost_service',
   'experience_run_service',
   'price_service',
+  'admin_service',
   'error_reason',
 ].map((name) => `experiences/v1/${name}.proto`);
 const ERROR_FILES = ['google/rpc/status.proto', 'google/rpc/error_details.proto'];
@@ -28,7 +30,13 @@ const definition = loadSync([...SERVICE_FILES, ...ERROR_FILES], {
   includeDirs: [join(PACKAGE_ROOT, 'proto')],
 });
 
-type ContractTypes = TypeTypes & ExperienceTypes & UsageTypes & CostTypes & RunTypes & PriceTypes;
+type ContractTypes = TypeTypes &
+  ExperienceTypes &
+  UsageTypes &
+  CostTypes &
+  RunTypes &
+  PriceTypes &
+  AdminTypes;
 
 /** Client constructors and service definitions of `experiences.v1`. */
 export const contract = (loadPackageDefinition(definition) as unknown as ContractTypes).experiences.v1;

@@ -34,9 +34,9 @@ export class ApplicationStates {
     this.#store = store;
   }
 
-  /** The state last loaded, if any: possibly stale, and only good where a commit or a read checks its revisions. */
-  async known(application: string, deadline: number): Promise<ApplicationState> {
-    return this.#states.get(application) ?? (await this.fresh(application, deadline));
+  /** The state last loaded: possibly stale, and only good where a commit checks its revisions. */
+  known(application: string): ApplicationState | undefined {
+    return this.#states.get(application);
   }
 
   /** The state at the revisions in force, which costs one small read when nothing has changed. */

@@ -52,8 +52,12 @@ async function guardOperations(store: Store, plan: Plan, transaction: Transactio
     const s = (operationHash(event).buffer[0] ?? 0) % GUARD_SLOTS;
     guards.set(`${application}/${s}`, { a: application, s });
   }
-  const updates = [...guards.values()].map((_id) => ({ filter: { _id }, update: { $inc: { n: 1n } } }));
-  await updateAll(store, store.guards.collectionName, updates, transaction, { upsert: true });
+  const updates = [...guards.values()].map((_id) => ({
+    filter: { _id },
+    update: { $inc: { n: 1n } },
+    upsert: true,
+  }));
+  await updateAll(store, store.guards.collectionName, updates, transaction);
 }
 
 const GUARD_SLOTS = 64;

@@ -52,16 +52,28 @@ export class BookDeltas {
 
   /** One command after the other: a session does not take two at a time. */
   async apply(store: Store, lane: number, transaction: Transaction): Promise<void> {
-    await insertAll(store, store.experiences.collectionName, this.experiences.newDocuments(), transaction);
+    await this.#applyExperiences(store, transaction);
+    await updateAll(store, store.rollups.collectionName, this.rollups.updates(lane), transaction);
+    await updateAll(store, store.histograms.collectionName, this.histograms.updates(lane), transaction);
+  }
+
+  /**
+   * New ones and those that are there in one command, where there are both: a new one is put where the snapshot has none,
+   * so what another transaction put there meanwhile is a conflict.
+   */
+  async #applyExperiences(store: Store, transaction: Transaction): Promise<void> {
+    const { collectionName } = store.experiences;
+    const created = this.experiences.newDocuments();
     const updates = this.experiences.updates();
-    const found = await updateAll(store, store.experiences.collectionName, updates, transaction);
-    if (found !== updates.length)
+    if (updates.length === 0) return insertAll(store, collectionName, created, transaction);
+    const puts = created.map((document) => ({
+      filter: { _id: document._id },
+      update: document,
+      upsert: true,
+    }));
+    const found = await updateAll(store, collectionName, [...updates, ...puts], transaction);
+    if (found !== updates.length + puts.length)
       throw new Error('every experience that a batch adds to is there, or is made by it');
-    const upsert = { upsert: true };
-    const rollups = this.rollups.updates(lane);
-    await updateAll(store, store.rollups.collectionName, rollups, transaction, upsert);
-    const histograms = this.histograms.updates(lane);
-    await updateAll(store, store.histograms.collectionName, histograms, transaction, upsert);
   }
 
   #moveExperiences(facts: Pick<Facts, 'experiences'>): void {

@@ -307,3 +307,16 @@ export interface RepricingDocument {
   ci: Decimal128;
   co: Decimal128;
 }
+
+/** What a repair has changed in one document. */
+export interface RepairDocument {
+  _id: { a: string /** Repair id. */; i: Binary };
+  /** Created. */
+  c: Date;
+  /** What it is the document of. */
+  w: 'experience' | 'rollup' | 'histogram' | 'event';
+  /** Its key; without a lane: all of them together. */
+  k: object;
+  /** Figures: field, what it is now, what it was. */
+  g: { f: string; e: string; w: string }[];
+}

@@ -45,6 +45,7 @@ export class ExperienceDeltas {
     );
   }
 
+  /** Of those that are there; the new ones are not among them. */
   updates(): { filter: { _id: ExperienceKey }; update: UpdateFilter<ExperienceDocument> }[] {
     return [...this.#deltas.values()].flatMap((delta) =>
       delta.created === undefined ? [{ filter: { _id: keyOf(delta) }, update: updateOf(delta) }] : [],

@@ -22,7 +22,9 @@ export class HistogramDeltas {
     delta.count(costBucket(total), -1n);
   }
 
-  updates(lane: number): { filter: { _id: HistogramKey }; update: UpdateFilter<HistogramDocument> }[] {
+  updates(
+    lane: number,
+  ): { filter: { _id: HistogramKey }; update: UpdateFilter<HistogramDocument>; upsert: true }[] {
     return [...this.#deltas.values()]
       .filter((delta) => !delta.isNothing())
       .map(({ place, experiences, sum, buckets }) => ({
@@ -34,6 +36,7 @@ export class HistogramDeltas {
             ...Object.fromEntries([...buckets].map(([bucket, count]) => [`b.${bucket}`, count])),
           },
         },
+        upsert: true as const,
       }));
   }
 

@@ -1,5 +1,6 @@
 import type { Price } from '../pricing/price.js';
 import { type ApplicationState, ApplicationStates } from './application-state.js';
+import { Books } from './books.js';
 import { Costs } from './costs.js';
 import type { Entry } from './entry.js';
 import { ExperienceTypes } from './experience-types.js';
@@ -25,6 +26,7 @@ export class Ledger {
   readonly repricings: Repricings;
   readonly costs: Costs;
   /** Commits single batches; {@link write} gathers what comes at once. */
+  readonly books: Books;
   readonly writer: Writer;
   /** Signs page tokens; the same for all processes on one database. */
   readonly pageTokenKey: Uint8Array;
@@ -42,6 +44,7 @@ export class Ledger {
     this.events = new UsageEvents(store);
     this.prices = new Prices(store);
     this.costs = new Costs(store);
+    this.books = new Books(store);
     this.writer = new Writer(store, this.#states);
     this.#commits = new GroupCommit(this.writer, leases, {
       entriesWaitingMax: options.entriesWaitingMax ?? ENTRIES_WAITING_MAX_DEFAULT,

@@ -1,10 +1,13 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Binary, MongoServerError } from 'mongodb';
 import type { Price } from '../pricing/price.js';
 import { CATALOGUE } from './application-state.js';
+import { BookCheck } from './book-check.js';
+import { BookMender } from './book-mender.js';
 import { toPriceDocument } from './price-document.js';
 import { UnfitServer } from './probe.js';
+import { SchemaLease } from './schema-lease.js';
 import type { Store } from './store.js';
 
 /**
@@ -20,12 +23,13 @@ export async function migrate(
 ): Promise<void> {
   const catalogueHash = hashOf(catalogue);
   if (await isUpToDate(store, catalogueHash, applications)) return;
-  const owner = randomUUID();
-  await takeLease(store, owner);
+  const lease = await takeLease(store);
   try {
     if (await isUpToDate(store, catalogueHash, applications)) return;
+    const version = await versionOf(store);
     await createCollections(store);
     await createIndexes(store);
+    if (version === 1) await keepCatalogueRevision(store);
     await seedCatalogue(store, catalogue, catalogueHash);
     for (const application of applications) {
       await store.applications.updateOne({ _id: application }, { $setOnInsert: { r: 1 } }, { upsert: true });
@@ -35,9 +39,10 @@ export async function migrate(
       { $setOnInsert: { k: new Binary(randomBytes(32)) } },
       { upsert: true },
     );
+    if (version === 1) await buildBooks(store, lease);
     await store.schema.updateOne({ _id: 'version' }, { $max: { v: SCHEMA_VERSION } }, { upsert: true });
   } finally {
-    await store.schema.deleteOne({ _id: 'lease', owner });
+    await lease.release();
   }
 }
 
@@ -49,13 +54,18 @@ async function isUpToDate(
   catalogueHash: string,
   applications: readonly string[],
 ): Promise<boolean> {
-  const version = (await store.schema.findOne({ _id: 'version' }))?.v ?? 0;
+  const version = await versionOf(store);
   if (version > SCHEMA_VERSION) throw ofNewerRelease(version);
   if (version < SCHEMA_VERSION) return false;
   const catalogue = await store.schema.findOne({ _id: 'catalogue' });
   if (catalogue?.h !== catalogueHash) return false;
   const found = await store.applications.countDocuments({ _id: { $in: [...applications] } });
   return found === new Set(applications).size;
+}
+
+/** 0: there is nothing yet. */
+async function versionOf(store: Store): Promise<number> {
+  return (await store.schema.findOne({ _id: 'version' }))?.v ?? 0;
 }
 
 function ofNewerRelease(version: number): UnfitServer {
@@ -75,6 +85,7 @@ async function createCollections(store: Store): Promise<void> {
     'histograms',
     'guards',
     'repricings',
+    'repairs',
     'schema',
   ];
   const present = new Set(
@@ -126,6 +137,31 @@ async function createIndexes(store: Store): Promise<void> {
   ]);
 }
 
+/** Version 1 kept the revision of the catalogue elsewhere, and an index of useful events of another meaning. */
+async function keepCatalogueRevision(store: Store): Promise<void> {
+  const catalogue = await store.schema.findOne({ _id: 'catalogue' });
+  await store.applications.updateOne(
+    { _id: CATALOGUE },
+    { $setOnInsert: { r: catalogue?.v ?? 1 } },
+    { upsert: true },
+  );
+  await store.schema.updateOne({ _id: 'catalogue' }, { $unset: { v: '' } });
+  await store.events.dropIndex('useful_by_operation').catch(ignoreCode(INDEX_NOT_FOUND));
+}
+
+/** Version 1 had events and totals only: everything else is made of the events, as a repair would make it. */
+async function buildBooks(store: Store, lease: SchemaLease): Promise<void> {
+  const applications = await store.applications.find({ _id: { $ne: CATALOGUE } }).toArray();
+  for (const { _id: application } of applications) {
+    const mender = new BookMender(store, application, lease, { audited: false });
+    const scope = { application, type: undefined, since: undefined, deep: true };
+    const check = new BookCheck(store, scope, { mender, signal: new AbortController().signal });
+    for await (const _difference of check.differences()) {
+      // What cannot be made of the events stays as it is; verify names it.
+    }
+  }
+}
+
 /** Rows are only ever added: an event may keep the id of any price that once was in force. */
 async function seedCatalogue(
   store: Store,
@@ -145,21 +181,12 @@ async function seedCatalogue(
   await store.schema.updateOne({ _id: 'catalogue' }, { $set: { h: catalogueHash } }, { upsert: true });
 }
 
-async function takeLease(store: Store, owner: string): Promise<void> {
+async function takeLease(store: Store): Promise<SchemaLease> {
   const giveUp = Date.now() + LEASE_WAIT_MS;
   while (Date.now() < giveUp) {
-    const until = new Date(Date.now() + LEASE_MS);
-    try {
-      await store.schema.updateOne(
-        { _id: 'lease', until: { $lt: new Date() } },
-        { $set: { owner, until } },
-        { upsert: true },
-      );
-      return;
-    } catch (error) {
-      if (!(error instanceof MongoServerError && error.code === DUPLICATE_KEY)) throw error;
-      await sleep(LEASE_POLL_MS); // Another process migrates.
-    }
+    const lease = await SchemaLease.take(store, 'lease');
+    if (lease !== undefined) return lease;
+    await sleep(LEASE_POLL_MS); // Another process migrates.
   }
   throw new Error(
     `another process has been migrating the database for more than ${LEASE_WAIT_MS / 1_000} seconds`,
@@ -179,8 +206,7 @@ function ignoreCode(code: number): (error: unknown) => void {
 }
 
 const SEED_CHUNK = 500;
-const LEASE_MS = 60_000;
 const LEASE_WAIT_MS = 90_000;
 const LEASE_POLL_MS = 100;
-const DUPLICATE_KEY = 11_000;
 const NAMESPACE_EXISTS = 48;
+const INDEX_NOT_FOUND = 27;

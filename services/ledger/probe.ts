@@ -46,7 +46,7 @@ function unreachable(hosts: string, error: MongoServerSelectionError): string {
 export async function proveServer(store: Store): Promise<void> {
   const hello = await store.db.admin().command({ hello: 1 });
   if (Number(hello.maxWireVersion) < WIRE_VERSION_MIN) {
-    throw new UnfitServer('MongoDB is too old: version 4.4 or later is needed.');
+    throw new UnfitServer('MongoDB is too old: version 5.0 or later is needed.');
   }
   if (hello.setName === undefined && hello.msg !== 'isdbgrid') throw new UnfitServer(STANDALONE);
   await proveTransactions(store);
@@ -111,7 +111,7 @@ async function ensureScratch(store: Store): Promise<void> {
 }
 
 const SCRATCH = 'probe';
-const WIRE_VERSION_MIN = 9;
+const WIRE_VERSION_MIN = 13;
 const ILLEGAL_OPERATION = 20;
 const NAMESPACE_EXISTS = 48;
 /** For the proof with all its repeats, which another process that makes its collections can call for. */

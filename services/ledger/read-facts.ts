@@ -1,68 +1,116 @@
+import type { Binary, Filter } from 'mongodb';
+import type { Experience } from '../domain/experience.js';
+import type { UsageEvent } from '../domain/usage.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
-import type { ExperienceDocument } from './documents.js';
+import { type Revisions, readRevisions } from './application-state.js';
+import type { EventDocument, ExperienceDocument, ExperienceKey } from './documents.js';
 import type { Entry } from './entry.js';
 import { fromEventDocument, toEventKey } from './event-document.js';
 import { fromExperienceDocument } from './experience-document.js';
 import { factKey } from './fact-key.js';
 import { type Facts, operationFactKey, type StoredEvent } from './facts.js';
-import { type OperationOf, operationHash } from './operation-hash.js';
+import { isUsefulOfOperation, type OperationOf, operationHash } from './operation-hash.js';
 import { fromBinary, type Store, toBinary } from './store.js';
 import type { Transaction } from './transaction.js';
 
-/** Reads what the snapshot holds of what the entries touch. One command after the other: a session takes one at a time. */
+/** What a transaction's snapshot holds of what the entries touch, and the revisions that their states must be at. */
+export interface FactsAtRevisions {
+  readonly revisions: { of(application: string): Revisions };
+  readonly facts: Omit<Facts, 'states'>;
+}
+
+/**
+ * Reads it, one command after the other: a session takes one at a time. `lookUp` is whether to look which of the events to
+ * record are there already; without it, one that is makes the insert fail.
+ */
 export async function readFacts(
   store: Store,
   entries: readonly Entry[],
+  options: { readonly lookUp: boolean },
   transaction: Transaction,
-): Promise<Omit<Facts, 'states'>> {
-  const events = await readEvents(store, entries, transaction);
-  const useful = await readUseful(store, entries, transaction);
-  const experiences = await readExperiences(store, entries, events, transaction);
-  return { events, useful, experiences };
-}
-
-async function readEvents(
-  store: Store,
-  entries: readonly Entry[],
-  transaction: Transaction,
-): Promise<Facts['events']> {
-  const found = new Map<string, StoredEvent>();
-  const keys = entries.flatMap((entry) =>
-    entry.kind === 'experience' ? [] : [toEventKey(entry.application, entry.eventId)],
-  );
-  if (keys.length === 0) return found;
-  for (const document of await store.events.find({ _id: { $in: keys } }, transaction).toArray()) {
-    const event = fromEventDocument(document);
-    found.set(factKey(document._id.a, event.eventId), { event, contentHash: document.h.buffer });
+): Promise<FactsAtRevisions> {
+  const found = new FoundDocuments();
+  const revisions = await readRevisions(store, applicationsOf(entries), transaction);
+  const wanted = wantedEvents(entries, options.lookUp);
+  if (wanted !== undefined) found.addEvents(await store.events.find(wanted, transaction).toArray());
+  const keys = experienceKeys(entries, found);
+  if (keys.length > 0) {
+    const filter = { _id: { $in: [...keys] } };
+    found.addExperiences(await store.experiences.find<ExperienceDocument>(filter, transaction).toArray());
   }
-  return found;
+  return { revisions, facts: found };
 }
 
-async function readUseful(
-  store: Store,
+export function applicationsOf(entries: readonly Entry[]): ReadonlySet<string> {
+  return new Set(entries.map(({ application }) => application));
+}
+
+class FoundDocuments implements Omit<Facts, 'states'> {
+  readonly events = new Map<string, StoredEvent>();
+  readonly experiences = new Map<string, Experience>();
+  readonly useful = new Map<string, UsageEvent>();
+
+  addExperiences(documents: readonly ExperienceDocument[]): void {
+    for (const document of documents) {
+      const key = factKey(document._id.a, fromBinary(document._id.x));
+      this.experiences.set(key, fromExperienceDocument(document));
+    }
+  }
+
+  /** One that was looked up as the useful one of an operation is known by its id too, and the other way round. */
+  addEvents(documents: readonly EventDocument[]): void {
+    for (const document of documents) {
+      const event = fromEventDocument(document);
+      const application = document._id.a;
+      this.events.set(factKey(application, event.eventId), { event, contentHash: document.h.buffer });
+      if (isUsefulOfOperation(event)) this.useful.set(operationFactKey(application, event), event);
+    }
+  }
+}
+
+function experienceKeys(
   entries: readonly Entry[],
-  transaction: Transaction,
-): Promise<Facts['useful']> {
-  const found: Map<
-    string,
-    Facts['useful'] extends ReadonlyMap<string, infer Event> ? Event : never
-  > = new Map();
-  const operations = new Map<string, OperationOf[]>();
+  { events }: Omit<Facts, 'states'>,
+): readonly ExperienceKey[] {
+  const wanted = new Map<string, ExperienceKey>();
+  for (const entry of entries) {
+    const x = experienceIdOf(entry, events);
+    if (x === undefined) continue;
+    const key = factKey(entry.application, x);
+    if (!wanted.has(key)) wanted.set(key, { a: entry.application, x: toBinary(x) });
+  }
+  return [...wanted.values()];
+}
+
+function experienceIdOf(entry: Entry, events: Facts['events']): Uuid | undefined {
+  if (entry.kind === 'repricing')
+    return events.get(factKey(entry.application, entry.eventId))?.event.experienceId;
+  const given = entry.kind === 'event' ? entry.record.attribution.experienceId : entry.experienceId;
+  return given === undefined ? undefined : parseUuid(given);
+}
+
+/** The events to reprice, the useful ones of operations, and, to look them up, those to record; undefined: none. */
+function wantedEvents(entries: readonly Entry[], lookUp: boolean): Filter<EventDocument> | undefined {
+  const keys = entries.flatMap((entry) =>
+    entry.kind === 'repricing' || (entry.kind === 'event' && lookUp)
+      ? [toEventKey(entry.application, entry.eventId)]
+      : [],
+  );
+  const filters = [...(keys.length === 0 ? [] : [{ _id: { $in: keys } }]), ...usefulFilters(entries)];
+  return filters.length > 1 ? { $or: filters } : filters[0];
+}
+
+/** For the useful event of each operation that an entry may supersede; one filter an application. */
+function usefulFilters(entries: readonly Entry[]): Filter<EventDocument>[] {
+  const hashes = new Map<string, Binary[]>();
   for (const entry of entries) {
     const operation = operationOf(entry);
     if (operation === undefined) continue;
-    const ofApplication = operations.get(entry.application) ?? [];
-    operations.set(entry.application, ofApplication);
-    ofApplication.push(operation);
+    const ofApplication = hashes.get(entry.application) ?? [];
+    hashes.set(entry.application, ofApplication);
+    ofApplication.push(operationHash(operation));
   }
-  for (const [application, wanted] of operations) {
-    const filter = { '_id.a': application, uo: { $in: wanted.map(operationHash) } };
-    for (const document of await store.events.find(filter, transaction).toArray()) {
-      const event = fromEventDocument(document);
-      found.set(operationFactKey(application, event), event);
-    }
-  }
-  return found;
+  return [...hashes].map(([application, wanted]) => ({ '_id.a': application, uo: { $in: wanted } }));
 }
 
 /** Whose earlier success an entry may supersede; in an experience that is only now made there is none. */
@@ -76,35 +124,4 @@ function operationOf(entry: Entry): OperationOf | undefined {
     return id === undefined ? undefined : { experienceId: id, operationKey };
   }
   return experienceType === undefined ? { experienceId: undefined, operationKey } : undefined;
-}
-
-async function readExperiences(
-  store: Store,
-  entries: readonly Entry[],
-  events: Facts['events'],
-  transaction: Transaction,
-): Promise<Facts['experiences']> {
-  const wanted = new Map<string, { a: string; x: Uuid }>();
-  for (const entry of entries) {
-    const x = experienceIdOf(entry, events);
-    if (x !== undefined) wanted.set(factKey(entry.application, x), { a: entry.application, x });
-  }
-  if (wanted.size === 0) return new Map();
-  const keys = [...wanted.values()].map(({ a, x }) => ({ a, x: toBinary(x) }));
-  const documents = await store.experiences
-    .find<ExperienceDocument>({ _id: { $in: keys } }, transaction)
-    .toArray();
-  return new Map(
-    documents.map((document) => [
-      factKey(document._id.a, fromBinary(document._id.x)),
-      fromExperienceDocument(document),
-    ]),
-  );
-}
-
-function experienceIdOf(entry: Entry, events: Facts['events']): Uuid | undefined {
-  if (entry.kind === 'repricing')
-    return events.get(factKey(entry.application, entry.eventId))?.event.experienceId;
-  const given = entry.kind === 'event' ? entry.record.attribution.experienceId : entry.experienceId;
-  return given === undefined ? undefined : parseUuid(given);
 }

@@ -18,7 +18,9 @@ export class RollupDeltas {
     this.#of(application, after).add(after);
   }
 
-  updates(lane: number): { filter: { _id: RollupKey }; update: UpdateFilter<RollupDocument> }[] {
+  updates(
+    lane: number,
+  ): { filter: { _id: RollupKey }; update: UpdateFilter<RollupDocument>; upsert: true }[] {
     const days = new Map<string, { readonly key: HourKey; readonly sums: Sums }>();
     for (const { key, sums } of this.#hours.values()) {
       const h = startOfDay(key.h);
@@ -62,6 +64,7 @@ function updateOf({ a, g, t, v, h, p, m, lane }: HourKey & { g: 'h' | 'd'; lane:
   return {
     filter: { _id: { a, g, t, v, h: new Date(h), p, m, l: lane } },
     update: { $inc: sums.toIncrements() },
+    upsert: true as const,
   };
 }
 

@@ -7,6 +7,7 @@ import type {
   GuardDocument,
   HistogramDocument,
   PriceDocument,
+  RepairDocument,
   RepricingDocument,
   RollupDocument,
   SchemaDocument,
@@ -26,6 +27,7 @@ export class Store {
   readonly histograms: Collection<HistogramDocument>;
   readonly guards: Collection<GuardDocument>;
   readonly repricings: Collection<RepricingDocument>;
+  readonly repairs: Collection<RepairDocument>;
   readonly schema: Collection<SchemaDocument>;
 
   constructor(uri: string, databaseName: string) {
@@ -54,6 +56,7 @@ export class Store {
     this.histograms = this.db.collection('histograms');
     this.guards = this.db.collection('guards');
     this.repricings = this.db.collection('repricings');
+    this.repairs = this.db.collection('repairs');
     this.schema = this.db.collection('schema');
   }
 

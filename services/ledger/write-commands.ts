@@ -20,12 +20,11 @@ export async function insertAll(
 export async function updateAll(
   store: Store,
   collection: string,
-  updates: readonly { readonly filter: Document; readonly update: Document }[],
+  updates: readonly { readonly filter: Document; readonly update: Document; readonly upsert?: boolean }[],
   transaction: Transaction,
-  options: { readonly upsert: boolean } = { upsert: false },
 ): Promise<number> {
   if (updates.length === 0) return 0;
-  const statements = updates.map(({ filter, update }) => ({ q: filter, u: update, ...options }));
+  const statements = updates.map(({ filter, update, upsert = false }) => ({ q: filter, u: update, upsert }));
   return run(store, { update: collection, updates: statements }, transaction);
 }
 

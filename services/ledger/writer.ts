@@ -1,14 +1,9 @@
 import { adoptType } from './adopt-type.js';
-import {
-  type ApplicationState,
-  type ApplicationStates,
-  readRevisions,
-  sameRevisions,
-} from './application-state.js';
+import { type ApplicationState, type ApplicationStates, sameRevisions } from './application-state.js';
 import { applyPlan } from './apply-plan.js';
 import type { Entry, Outcome } from './entry.js';
-import { planBatch } from './plan.js';
-import { readFacts } from './read-facts.js';
+import { type Plan, planBatch } from './plan.js';
+import { applicationsOf, type FactsAtRevisions, readFacts } from './read-facts.js';
 import type { Store } from './store.js';
 import { inTransaction, RunAgain, type Transaction } from './transaction.js';
 
@@ -19,6 +14,7 @@ import { inTransaction, RunAgain, type Transaction } from './transaction.js';
 export class Writer {
   readonly #store: Store;
   readonly #states: ApplicationStates;
+  readonly #repeats = new Repeats();
 
   constructor(store: Store, states: ApplicationStates) {
     this.#store = store;
@@ -40,11 +36,20 @@ export class Writer {
     lane: number,
   ): Promise<readonly Outcome[]> {
     const states = new Map<string, ApplicationState>();
+    let attempts = 0;
     return inTransaction(this.#store, deadline, async (transaction) => {
       const entries = take();
-      await this.#readStates(entries, states, transaction, deadline);
-      const facts = { states, ...(await readFacts(this.#store, entries, transaction)) };
+      attempts += 1;
+      const lookUp = attempts > 1 || this.#repeats.areLikely(lane);
+      const found = await readFacts(this.#store, entries, { lookUp }, transaction);
+      await this.#checkStates(entries, states, found, transaction, deadline);
+      const { events, experiences, useful } = found.facts;
+      const facts = { states, events, experiences, useful };
       const plan = planBatch(entries, facts);
+      if (!lookUp && mayBeOfRepeats(plan)) {
+        await transaction.session.abortTransaction();
+        throw new RunAgain();
+      }
       if (plan.adoptions.length > 0) {
         await transaction.session.abortTransaction();
         for (const adoption of plan.adoptions) {
@@ -56,31 +61,56 @@ export class Writer {
         throw new RunAgain();
       }
       await applyPlan(this.#store, plan, facts, lane, transaction);
+      this.#repeats.note(lane, plan.outcomes);
       return plan.outcomes;
     });
   }
 
   /** A price, type or version moved since the states were loaded: load them again and plan in a new snapshot. */
-  async #readStates(
+  async #checkStates(
     entries: readonly Entry[],
     states: Map<string, ApplicationState>,
+    { revisions }: FactsAtRevisions,
     transaction: Transaction,
     deadline: number,
   ): Promise<void> {
-    const applications = new Set(entries.map(({ application }) => application));
+    const applications = applicationsOf(entries);
+    const stale: string[] = [];
     for (const application of applications) {
-      if (!states.has(application)) states.set(application, await this.#states.known(application, deadline));
+      const state = states.get(application) ?? this.#states.known(application);
+      if (state === undefined || !sameRevisions(state.revisions, revisions.of(application)))
+        stale.push(application);
+      else states.set(application, state);
     }
-    const revisions = await readRevisions(this.#store, applications, transaction);
-    const stale = [...applications].filter((application) => {
-      const state = states.get(application);
-      return state === undefined || !sameRevisions(state.revisions, revisions.of(application));
-    });
     if (stale.length === 0) return;
     await transaction.session.abortTransaction();
-    for (const application of stale) {
-      states.set(application, await this.#states.fresh(application, deadline));
-    }
+    for (const application of stale) states.set(application, await this.#states.fresh(application, deadline));
     throw new RunAgain();
   }
 }
+
+/** An event that is there is answered, and takes no type, whatever has become of its experience since. */
+function mayBeOfRepeats({ outcomes, adoptions }: Plan): boolean {
+  return adoptions.length > 0 || outcomes.some(({ kind }) => kind === 'refused');
+}
+
+/**
+ * Whether events that are there already are to be expected. As long as none is, a commit inserts without looking first, and
+ * one that meets such an event is run again; where some came lately, looking first is cheaper than running again.
+ */
+class Repeats {
+  readonly #commitsLeft = new Map<number, number>();
+
+  areLikely(lane: number): boolean {
+    return (this.#commitsLeft.get(lane) ?? 0) > 0;
+  }
+
+  note(lane: number, outcomes: readonly Outcome[]): void {
+    const repeated = outcomes.some((outcome) => outcome.kind === 'event' && outcome.duplicate);
+    const left = this.#commitsLeft.get(lane) ?? 0;
+    this.#commitsLeft.set(lane, repeated ? EXPECTED_COMMITS : Math.max(0, left - 1));
+  }
+}
+
+/** For so many commits after one with a repeat the next ones look first. */
+const EXPECTED_COMMITS = 20;

@@ -10,6 +10,7 @@ import { Ledger } from '../ledger/ledger.js';
 import { loadCatalogue } from '../pricing/catalogue.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Running } from '../runtime/process.js';
+import { adminService } from './admin-service.js';
 import { costService } from './cost-service.js';
 import { experienceRunService } from './experience-run-service.js';
 import { experienceService } from './experience-service.js';
@@ -75,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   addService(contract.CostService.service, costService(ledger, handlers));
   addService(contract.PriceService.service, priceService(ledger, tokens, handlers));
   addService(contract.ExperienceRunService.service, experienceRunService(runs, handlers));
+  addService(contract.AdminService.service, adminService(ledger, handlers));
   const health = new HealthImplementation(Object.fromEntries(HEALTH_NAMES.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   if (options.reflection) addReflection(server);
@@ -118,7 +120,7 @@ async function bind(server: Server, listen: string): Promise<number> {
 const APPLICATION = 'default';
 const HEALTH_NAMES = [
   '',
-  ...['ExperienceType', 'Experience', 'Usage', 'Cost', 'Price', 'ExperienceRun'].map(
+  ...['ExperienceType', 'Experience', 'Usage', 'Cost', 'Price', 'ExperienceRun', 'Admin'].map(
     (name) => `experiences.v1.${name}Service`,
   ),
 ];

@@ -1,0 +1,254 @@
+import type { AnyBulkWriteOperation, Document, Filter } from 'mongodb';
+import { newUuid } from '../domain/new-uuid.js';
+import type { ExperienceFinding } from './check-experiences.js';
+import type { HistogramFinding } from './check-histograms.js';
+import type { FlagFinding } from './check-operations.js';
+import type { RollupFinding } from './check-rollups.js';
+import type {
+  EventDocument,
+  ExperienceDocument,
+  HistogramDocument,
+  RepairDocument,
+  RollupDocument,
+} from './documents.js';
+import { type FieldDifference, Figures, figureText, foundText, SUM_FIELDS, toStored } from './figures.js';
+import type { SchemaLease } from './schema-lease.js';
+import { type Store, toBinary } from './store.js';
+import { inTransaction, type Transaction } from './transaction.js';
+
+/**
+ * Mends what a check has found, each batch in one transaction under the lease. What a figure is off by is added to it, so
+ * that recording goes on meanwhile; what cannot be added to is set if nothing has moved since it was read. Each method
+ * answers whether all of it was mended; if not, nothing was, and what was found must be looked at anew.
+ */
+export class BookMender {
+  readonly #store: Store;
+  readonly #application: string;
+  readonly #lease: SchemaLease;
+  /** Whether a row is kept of each repair. */
+  readonly #audited: boolean;
+
+  constructor(store: Store, application: string, lease: SchemaLease, options: { readonly audited: boolean }) {
+    this.#store = store;
+    this.#application = application;
+    this.#lease = lease;
+    this.#audited = options.audited;
+  }
+
+  async experiences(findings: readonly ExperienceFinding[]): Promise<boolean> {
+    return this.#mend(async (transaction) => {
+      await this.#markEvents(
+        findings.flatMap(({ flags }) => flags),
+        transaction,
+      );
+      const operations = findings.flatMap(experienceUpdates);
+      if (operations.length > 0) {
+        const { matchedCount } = await this.#store.experiences.bulkWrite(operations, transaction);
+        if (matchedCount !== operations.length) throw new Moved();
+      }
+      await this.#note(
+        findings.map(({ document, fields }) => this.#row('experience', document._id, fields)),
+        transaction,
+      );
+    });
+  }
+
+  /** Of events that belong to no experience. */
+  async flags(flags: readonly FlagFinding[]): Promise<boolean> {
+    return this.#mend((transaction) => this.#markEvents(flags, transaction));
+  }
+
+  async rollups(findings: readonly RollupFinding[]): Promise<boolean> {
+    return this.#mend(async (transaction) => {
+      for (const document of findings.flatMap(({ unreadable }) => unreadable)) {
+        const filter = unchanged(document) as Filter<RollupDocument>;
+        const { deletedCount } = await this.#store.rollups.deleteOne(filter, transaction);
+        if (deletedCount !== 1) throw new Moved();
+      }
+      const operations = findings.map(({ key: { a, g, t, v, h, p, m }, ...finding }) => ({
+        updateOne: {
+          filter: { _id: { a, g, t, v, h, p, m, l: REPAIR_LANE } },
+          update: { $inc: increments(finding, SUM_FIELDS) },
+          upsert: true,
+        },
+      })) as AnyBulkWriteOperation<RollupDocument>[];
+      await this.#store.rollups.bulkWrite(operations, transaction);
+      await this.#note(
+        findings.map(({ key, fields }) => this.#row('rollup', key, fields)),
+        transaction,
+      );
+    });
+  }
+
+  async histogram({ place: { t, v }, ...finding }: HistogramFinding): Promise<boolean> {
+    const key = { a: this.#application, t, v };
+    return this.#mend(async (transaction) => {
+      for (const document of finding.unreadable) {
+        const filter = unchanged(document) as Filter<HistogramDocument>;
+        const { deletedCount } = await this.#store.histograms.deleteOne(filter, transaction);
+        if (deletedCount !== 1) throw new Moved();
+      }
+      await this.#store.histograms.updateOne(
+        { _id: { ...key, l: REPAIR_LANE } },
+        { $inc: increments(finding, ['n', 's']) } as Document,
+        { ...transaction, upsert: true },
+      );
+      await this.#note([this.#row('histogram', key, finding.fields)], transaction);
+    });
+  }
+
+  async #markEvents(flags: readonly FlagFinding[], transaction: Transaction): Promise<void> {
+    if (flags.length === 0) return;
+    const operations = flags.map(({ event, useful, uo }): AnyBulkWriteOperation<EventDocument> => {
+      const { us, uo: found } = event.document;
+      const gone = { ...(useful ? {} : { us: '' }), ...(uo === undefined ? { uo: '' } : {}) };
+      const set = { ...(useful ? { us: true } : {}), ...(uo === undefined ? {} : { uo }) };
+      return {
+        updateOne: {
+          filter: { _id: event.key, us: asFound(us), uo: asFound(found) } as Filter<EventDocument>,
+          update: {
+            ...(Object.keys(set).length === 0 ? {} : { $set: set }),
+            ...(Object.keys(gone).length === 0 ? {} : { $unset: gone }),
+          } as Document,
+        },
+      };
+    });
+    const { matchedCount } = await this.#store.events.bulkWrite(operations, transaction);
+    if (matchedCount !== operations.length) throw new Moved();
+    const rows = flags.map(({ event, useful, uo }) =>
+      this.#rowOf('event', event.key, [
+        { f: 'us', e: String(useful), w: String(event.useful) },
+        { f: 'uo', e: uo?.toString('hex') ?? '', w: event.document.uo?.toString('hex') ?? '' },
+      ]),
+    );
+    await this.#note(rows, transaction);
+  }
+
+  async #mend(body: (transaction: Transaction) => Promise<void>): Promise<boolean> {
+    try {
+      await inTransaction(this.#store, Date.now() + MEND_TIME_MAX_MS, async (transaction) => {
+        await this.#lease.fence(transaction);
+        await body(transaction);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof Moved) return false;
+      throw error;
+    }
+  }
+
+  async #note(rows: readonly RepairDocument[], transaction: Transaction): Promise<void> {
+    const told = rows.filter(({ g }) => g.length > 0);
+    if (this.#audited && told.length > 0) await this.#store.repairs.insertMany(told, transaction);
+  }
+
+  #row(what: RepairDocument['w'], key: object, fields: readonly FieldDifference[]): RepairDocument {
+    const figures = fields.map((difference) => ({
+      f: difference.field,
+      e: figureText(difference.field, difference.expected),
+      w: foundText(difference),
+    }));
+    return this.#rowOf(what, key, figures);
+  }
+
+  #rowOf(what: RepairDocument['w'], key: object, figures: RepairDocument['g']): RepairDocument {
+    return {
+      _id: { a: this.#application, i: toBinary(newUuid()) },
+      c: new Date(),
+      w: what,
+      k: key,
+      g: figures,
+    };
+  }
+}
+
+/** Something that was to be set has moved since it was read. */
+class Moved extends Error {}
+
+function experienceUpdates(finding: ExperienceFinding): AnyBulkWriteOperation<ExperienceDocument>[] {
+  const { document, expected, fields, flags } = finding;
+  const filter: Document = {};
+  const [inc, set, unset]: [Document, Document, Document] = [{}, {}, {}];
+  const allUnits = fields.some(({ field }) => field === 'un');
+  if (allUnits) {
+    filter.un = asFound(document.un);
+    set.un = unitsOf(expected);
+  }
+  for (const { field, expected: wanted, found, unreadable } of fields) {
+    if (field === 'un' || (allUnits && field.startsWith('un.'))) continue;
+    const kind = /^un\.(.+)\.[io]$/.exec(field)?.[1];
+    if (kind !== undefined && !expected.hasAny(`un.${kind}.`)) {
+      filter[`un.${kind}`] = asFound(fieldOf(document, `un.${kind}`));
+      unset[`un.${kind}`] = '';
+      continue;
+    }
+    const canAdd = wanted !== undefined && found !== undefined && unreadable === undefined;
+    if (canAdd && field !== 'f' && field !== 'l') {
+      inc[field] = toStored(field, wanted - found);
+      continue;
+    }
+    filter[field] = asFound(unreadable === undefined ? fieldOf(document, field) : unreadable.found);
+    if (wanted === undefined) unset[field] = '';
+    else set[field] = toStored(field, wanted);
+  }
+  const bound = flags.length > 0 || Object.keys(filter).length > 0;
+  // Whatever is recorded raises the count, so it tells whether anything has moved.
+  const still = { _id: document._id, ...filter, ...(bound ? { n: asFound(document.n) } : {}) };
+  const update = {
+    ...(Object.keys(inc).length > 0 ? { $inc: inc } : {}),
+    ...(Object.keys(set).length > 0 ? { $set: set } : {}),
+    ...(Object.keys(unset).length > 0 ? { $unset: unset } : {}),
+  };
+  const own = Object.keys(update).length > 0 ? [{ updateOne: { filter: still, update } }] : [];
+  if (flags.length === 0) return own as AnyBulkWriteOperation<ExperienceDocument>[];
+  // A write that changes nothing is none to the server; this one makes whoever records to the experience conflict.
+  const mark = { updateOne: { filter: still, update: { $set: { mending: true } } } };
+  const unmark = { updateOne: { filter: { _id: document._id }, update: { $unset: { mending: '' } } } };
+  return [mark, ...own, unmark] as AnyBulkWriteOperation<ExperienceDocument>[];
+}
+
+function unitsOf(figures: Figures): Record<string, { i: bigint; o: bigint }> {
+  const units: Record<string, { i: bigint; o: bigint }> = {};
+  for (const [field, count] of figures.entries()) {
+    const [un, kind, direction] = field.split('.');
+    if (un !== 'un' || kind === undefined) continue;
+    const known = units[kind] ?? { i: 0n, o: 0n };
+    units[kind] = direction === 'i' ? { ...known, i: count } : { ...known, o: count };
+  }
+  return units;
+}
+
+/** What to add for the sum over all lanes to be right; the documents that cannot be read are gone then. */
+function increments(
+  { fields, lost }: { readonly fields: readonly FieldDifference[]; readonly lost: Figures },
+  always: readonly string[],
+): Record<string, unknown> {
+  const deltas = new Figures();
+  for (const field of always) deltas.add(field, 0n);
+  for (const [field, value] of lost.entries()) deltas.add(field, value);
+  for (const { field, expected = 0n, found = 0n } of fields)
+    if (field !== 'un') deltas.add(field, expected - found);
+  return Object.fromEntries([...deltas.entries()].map(([field, delta]) => [field, toStored(field, delta)]));
+}
+
+/** A filter that finds the document only if it is as it was read. */
+function unchanged(document: { readonly _id: object }): Document {
+  return Object.fromEntries(
+    Object.entries(document).map(([field, value]) => [field, field === '_id' ? value : asFound(value)]),
+  );
+}
+
+function asFound(value: unknown): Document {
+  return value === undefined ? { $exists: false } : { $eq: value };
+}
+
+/** By the path of a field. */
+function fieldOf(document: object, field: string): unknown {
+  return field
+    .split('.')
+    .reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], document);
+}
+
+/** No process records in it: theirs are 0 to 31. */
+export const REPAIR_LANE = 32;
+const MEND_TIME_MAX_MS = 30_000;

@@ -1,0 +1,56 @@
+import { parseArgs } from 'node:util';
+import { ledgerJson, ledgerText } from './ledger-report.js';
+import { measureLedger } from './ledger-suite.js';
+import { isProfiledLoad, profileLoad } from './profile-suite.js';
+
+/**
+ * The benchmark: `npm run bench`, `npm run bench -- --quick`, `npm run bench -- profile`. With `--json` (and `npm run -s`,
+ * which keeps npm's own lines away) standard output holds one JSON object and nothing else.
+ */
+
+const HELP = `npm run bench -- [suite [load]] [--quick] [--json]
+
+Suites:
+  ledger   recording and reading costs, against the driver alone and empty handlers (this if none is named)
+  profile  where the service spends its time under a load: batch (if none is named), stream, unary (64 in flight), single
+
+  --quick  under 50 seconds, with smaller sets
+  --json   one JSON object on standard output; use npm run -s
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+const { quick, json, help } = values;
+const [suite = 'ledger', load = 'batch'] = positionals;
+const log = (line: string): void => {
+  process.stderr.write(`${(performance.now() / 1_000).toFixed(1).padStart(6)} s  ${line}\n`);
+};
+
+switch (help ? 'help' : suite) {
+  case 'help':
+    process.stdout.write(HELP);
+    break;
+  case 'ledger': {
+    const measured = await measureLedger({ quick, log });
+    const report = json ? JSON.stringify(ledgerJson(measured)) : ledgerText(measured);
+    process.stdout.write(`${report}\n`);
+    // Speed is for people to judge; books that do not balance, or a baseline that is none, are failures.
+    if (!measured.verify.balanced || !measured.rawDocumentsSame) process.exitCode = 1;
+    break;
+  }
+  case 'profile': {
+    if (!isProfiledLoad(load)) throw new Error(`there is no load '${load}'`);
+    const profile = await profileLoad({ load, quick, log });
+    process.stdout.write(`${json ? JSON.stringify(profile.json) : profile.text}\n`);
+    break;
+  }
+  default:
+    process.stderr.write(`there is no suite '${suite}'\n\n${HELP}`);
+    process.exitCode = 2;
+}
