@@ -10,6 +10,7 @@ import { type Mutant, type Mutation, makeMutant } from './support/mutant.js';
 import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { type ReplyCutter, startReplyCutter } from './support/reply-cutter.js';
 import { type ServiceProcess, startServiceProcess } from './support/service-process.js';
+import { expectNoDifference, expectVerified } from './support/verified.js';
 
 const EXPERIENCES = 4;
 const OPERATIONS = 2;
@@ -34,7 +35,7 @@ type Step =
   | { readonly do: 'again'; readonly pick: number }
   | { readonly do: 'create'; readonly experience: number; readonly type: number }
   | { readonly do: 'delete'; readonly experience: number }
-  | { readonly do: 'reprice' };
+  | { readonly do: 'reprice' | 'repair' };
 
 /** Steps that are taken at once, and what befalls the service or the store in the middle of them. */
 interface Wave {
@@ -71,7 +72,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       type: fc.nat(TYPES.length - 1),
     }),
   },
-  { weight: 1, arbitrary: fc.constant({ do: 'reprice' as const }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('reprice' as const, 'repair' as const) }) },
 );
 /** Rare, and of one experience only, so that the others go on. */
 const anyDeletion: fc.Arbitrary<Step> = fc.constant({ do: 'delete', experience: EXPERIENCES - 1 });
@@ -112,14 +113,15 @@ describe('whatever happens at once, and whatever breaks in the middle,', () => {
 });
 
 describe('the same property finds a ledger', () => {
-  test.each<[what: string, mutation: Mutation]>([
+  test.each<[what: string, mutation: Mutation, finder: RegExp]>([
     [
       'that updates rollups outside of the transaction',
       {
         path: 'ledger/book-deltas.ts',
-        from: 'store.rollups.collectionName, rollups, transaction, upsert)',
-        to: 'store.rollups.collectionName, rollups, { ...transaction, session: undefined }, upsert)',
+        from: 'this.rollups.updates(lane), transaction)',
+        to: 'this.rollups.updates(lane), { ...transaction, session: undefined })',
       },
+      /expectRollups|expectNoDifference/,
     ],
     [
       'that adds what it finds to be a duplicate',
@@ -133,6 +135,7 @@ describe('the same property finds a ledger', () => {
           return outcome;
         }`,
       },
+      /expectRollups|expectNoDifference/,
     ],
     [
       'whose experiences leave no bucket when they grow',
@@ -141,6 +144,7 @@ describe('the same property finds a ledger', () => {
         from: 'if (eventCount > 0n) this.histograms.leave(place, cost.total);',
         to: '',
       },
+      /expectRollups|expectNoDifference/,
     ],
     [
       'that answers before it has committed',
@@ -151,6 +155,7 @@ describe('the same property finds a ledger', () => {
         session.endSession = () => late;
         return result;`,
       },
+      /expectTold/,
     ],
     [
       'whose retries apply what the attempt before did too',
@@ -162,10 +167,11 @@ describe('the same property finds a ledger', () => {
         kept.set(facts.states, deltas);
         for (const { application, experience } of plan.newExperiences)`,
       },
+      /expectRollups|expectNoDifference/,
     ],
   ])(
     '%s',
-    async (_what, mutation) => {
+    async (_what, mutation, finder) => {
       const mutant = await makeMutant(mutation);
       const system = await System.start(mongod, mutant);
       try {
@@ -175,8 +181,11 @@ describe('the same property finds a ledger', () => {
           endOnFailure: true,
         });
         expect(details.failed).toBe(true);
-        // It is the books that do not balance, or a caller who was told otherwise; not the service that did not start.
-        expect(details.errorInstance).toMatchObject({ name: 'AssertionError' });
+        // By what it is wrong in, and not because it did not start.
+        expect(details.errorInstance).toMatchObject({
+          name: 'AssertionError',
+          stack: expect.stringMatching(finder),
+        });
       } finally {
         await system.stop();
         await mutant.remove();
@@ -308,21 +317,27 @@ class Telling {
       this.#system.calm();
     }
     await this.#callers.resend(client);
+    await this.expectTold();
+    const books = await expectBooks(mongod.client, databaseName, {
+      sent: undefined,
+      told: this.#callers.told,
+    });
+    await expectVerified(client);
+    const stored = new Set(books.events.map(({ id }) => id));
+    expect([...this.#callers.refused.keys()].filter((id) => stored.has(id))).toEqual([]);
+  }
+
+  /** Everything is answered, what was told to be recorded is, and it costs what was told. */
+  async expectTold(): Promise<void> {
     expect(this.#callers.unanswered()).toEqual([]);
     const first = new Map([...this.#callers.told].map(([id, { cost }]) => [id, cost.total]));
-    expect(await this.#callers.recordedAnew(client)).toEqual([]);
+    expect(await this.#callers.recordedAnew(this.#system.client)).toEqual([]);
     for (const [id, { cost }] of this.#callers.told) {
       if (!this.#unpriced.has(id)) expect([id, cost.total]).toEqual([id, first.get(id)]);
     }
     expect([...this.#callers.refused.values()].filter(({ reason = '' }) => !REFUSALS.has(reason))).toEqual(
       [],
     );
-    const books = await expectBooks(mongod.client, databaseName, {
-      sent: undefined,
-      told: this.#callers.told,
-    });
-    const stored = new Set(books.events.map(({ id }) => id));
-    expect([...this.#callers.refused.keys()].filter((id) => stored.has(id))).toEqual([]);
   }
 
   async #take(step: Step, recorder: ReturnType<ExperiencesClient['usage']['recorder']>): Promise<void> {
@@ -355,6 +370,8 @@ class Telling {
         return refusable(client.experiences.delete(this.#experiences[step.experience] ?? ''));
       case 'reprice':
         return this.#reprice();
+      case 'repair':
+        return expectNothingToRepair(client);
       default:
         return step satisfies never;
     }
@@ -389,6 +406,13 @@ class Telling {
     this.#made.push(record);
     return record;
   }
+}
+
+/** Of books that balance, whatever is written to them meanwhile; unless the service or the line fails. */
+async function expectNothingToRepair(client: ExperiencesClient): Promise<void> {
+  await expectNoDifference(client.admin.repair({ apply: true })).catch((error: unknown) => {
+    if (!(error instanceof ExperiencesError)) throw error;
+  });
 }
 
 /** What the state of an experience may forbid. */

@@ -11,8 +11,6 @@ import { startServiceProcess } from './support/service-process.js';
 
 const TIMES = 5;
 const SMALL_QUEUE = 400;
-const REFUSAL_MAX_MS = 500;
-const MEMORY_GROWTH_MAX_KB = 50_000;
 
 let mongod: OwnMongod;
 beforeAll(async () => {
@@ -31,17 +29,18 @@ describe('five times the load that a service can take costs only what is refused
       from: 'const ENTRIES_WAITING_MAX_DEFAULT = 10_000;',
       to: `const ENTRIES_WAITING_MAX_DEFAULT = ${SMALL_QUEUE};`,
     });
-    const load = { commitMs: 250, callers: 24, warmSeconds: 3, seconds: 60, slowdownMax: 4 };
+    const load = { commitMs: 250, callers: 36, warmSeconds: 3, seconds: 60, slowdownMax: 4 };
     try {
-      await expectUnharmed({ ...load, root: small.root });
+      await expectUnharmed({ ...load, memoryGrowthMaxKb: 40_000, root: small.root });
     } finally {
       await small.remove();
     }
   }, 150_000);
 
   test('with the queue as it is', async () => {
-    // It is at most five commits of both lanes long.
-    await expectUnharmed({ commitMs: 1_000, callers: 200, warmSeconds: 4, seconds: 10, slowdownMax: 8 });
+    const load = { commitMs: 1_000, callers: 240, warmSeconds: 4, seconds: 10, slowdownMax: 8 };
+    // It holds twenty-five times as much, and is filled only in the first seconds.
+    await expectUnharmed({ ...load, memoryGrowthMaxKb: 120_000 });
   }, 120_000);
 });
 
@@ -53,6 +52,7 @@ async function expectUnharmed(options: {
   readonly seconds: number;
   /** How many times longer an accepted call may take than one at capacity: it may wait behind a full queue. */
   readonly slowdownMax: number;
+  readonly memoryGrowthMaxKb: number;
   readonly root?: string;
 }): Promise<void> {
   const { callers, root } = options;
@@ -71,21 +71,17 @@ async function expectUnharmed(options: {
       maker.open(options.seconds, TIMES * capacity),
     );
     const said = `${describeLoad('at capacity', atCapacity)}; ${describeLoad('overload', overload)}`;
-    process.stderr.write(
-      `${said}\nmemory ${memoryKb
-        .filter((_, i) => i % 8 === 0)
-        .map((kb) => Math.round(kb / 1000))
-        .join(' ')}\n`,
-    );
+    process.stderr.write(`${said}\n`);
     expect([...atCapacity.others, ...overload.others]).toEqual([]);
     expect(overload.offered, said).toBeGreaterThan(0.8 * TIMES * capacity * options.seconds);
     expect(overload.accepted, said).toBeGreaterThan(0.7 * capacity * options.seconds);
-    expect(overload.refusedMs.length, said).toBeGreaterThan(overload.acceptedMs.length);
-    expect(p99(overload.refusedMs), said).toBeLessThan(REFUSAL_MAX_MS);
+    expect(overload.accepted, said).toBeLessThan(overload.offered / 2);
+    expect(p99(overload.refusedMs), said).toBeLessThan(p99(overload.acceptedMs) / 2);
     expect(p99(overload.acceptedMs), said).toBeLessThan(options.slowdownMax * p99(atCapacity.acceptedMs));
+    // What is left after each collection of garbage: in the last third it is as in the one before.
     const third = Math.floor(memoryKb.length / 3);
-    const growth = Math.max(...memoryKb.slice(-third)) - Math.max(...memoryKb.slice(third, 2 * third));
-    expect(growth, `memory in kB: ${memoryKb}`).toBeLessThan(MEMORY_GROWTH_MAX_KB);
+    const growth = Math.min(...memoryKb.slice(-third)) - Math.min(...memoryKb.slice(third, 2 * third));
+    expect(growth, `memory in kB: ${memoryKb}`).toBeLessThan(options.memoryGrowthMaxKb);
     await mongod.failNothing();
     await client.usage.record({ provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1 } } });
   } finally {

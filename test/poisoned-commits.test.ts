@@ -5,6 +5,7 @@ import { createLogger } from '../services/runtime/logger.js';
 import { expectBooks } from './support/books.js';
 import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { startTestService, type TestService } from './support/service.js';
+import { expectVerified } from './support/verified.js';
 import { waitUntil } from './support/wait-until.js';
 
 /** 1,000 tokens in and 500 out: 0.00045 dollars. */
@@ -27,6 +28,7 @@ beforeAll(async () => {
   await db.command({ collMod: 'events', validator: { '_id.e': { $not: { $regex: '^poison' } } } });
 });
 afterAll(async () => {
+  await expectVerified(service.client);
   await service.stop();
   await mongod.stop();
 });

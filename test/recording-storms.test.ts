@@ -12,6 +12,7 @@ import { RawClient } from './support/raw-client.js';
 import { residentMemoryKb } from './support/resident-memory.js';
 import { startTestService } from './support/service.js';
 import { type ServiceProcess, startServiceProcess } from './support/service-process.js';
+import { expectVerified } from './support/verified.js';
 import { waitUntil } from './support/wait-until.js';
 
 const { RecordUsage } = contract.UsageService.service;
@@ -175,6 +176,7 @@ async function expectSettled(callers: MixedCallers): Promise<void> {
   expect(callers.unanswered()).toEqual([]);
   expect(await callers.recordedAnew(patient)).toEqual([]);
   const { events } = await expectBooks(mongod.client, databaseName, callersOf(callers));
+  await expectVerified(patient);
   const stored = new Set(events.map(({ id }) => id));
   expect([...callers.sent].filter((id) => !stored.has(id))).toEqual([]);
 }
