@@ -8,6 +8,7 @@ import { createLoadType, LoadMaker, type LoadReport, p99 } from './support/open-
 import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { residentMemoryKb } from './support/resident-memory.js';
 import { startServiceProcess } from './support/service-process.js';
+import { expectVerified } from './support/verified.js';
 
 const TIMES = 5;
 const SMALL_QUEUE = 400;
@@ -84,6 +85,7 @@ async function expectUnharmed(options: {
     expect(growth, `memory in kB: ${memoryKb}`).toBeLessThan(options.memoryGrowthMaxKb);
     await mongod.failNothing();
     await client.usage.record({ provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1 } } });
+    await expectVerified(client);
   } finally {
     await mongod.failNothing();
     client.close();
