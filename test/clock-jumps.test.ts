@@ -10,7 +10,7 @@ import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { RawClient } from './support/raw-client.js';
 import { readAll } from './support/read-all.js';
 import { type ServiceProcess, startServiceProcess } from './support/service-process.js';
-import { expectVerified } from './support/verified-books.js';
+import { expectVerifiedAt } from './support/verified.js';
 import { waitUntil } from './support/wait-until.js';
 
 const HOUR_MS = 3_600_000;
@@ -63,7 +63,7 @@ test('a clock that jumps by an hour under load, to and fro, loses nothing, doubl
   const events = books.events.filter(({ id }) => callers.sent.has(id));
   expect(events).toHaveLength(callers.sent.size);
   expectAsSent({ ...books, events }, callers);
-  await expectVerified(service.address);
+  await expectVerifiedAt(service.address);
 }, 60_000);
 
 test.each([
@@ -177,6 +177,6 @@ describe('the lanes of a process', () => {
     const events = books.events.filter(({ id }) => callers.sent.has(id));
     expect(events).toHaveLength(callers.sent.size);
     expectAsSent({ ...books, events }, callers);
-    await expectVerified(service.address);
+    await expectVerifiedAt(service.address);
   }, 90_000);
 });

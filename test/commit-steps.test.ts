@@ -7,7 +7,7 @@ import { expectAsSent, mixedRecords } from './support/mixed-records.js';
 import { type CommandFailure, type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { type ReplyCutter, startReplyCutter } from './support/reply-cutter.js';
 import { type ServiceProcess, startServiceProcess } from './support/service-process.js';
-import { expectVerified } from './support/verified-books.js';
+import { expectVerifiedAt } from './support/verified.js';
 import { waitUntil } from './support/wait-until.js';
 
 /**
@@ -40,7 +40,7 @@ beforeAll(async () => {
   client.close();
 });
 afterAll(async () => {
-  await expectVerified(service.address);
+  await expectVerifiedAt(service.address);
   service.kill('SIGKILL');
   await service.exited;
   await cutter.stop();

@@ -5,7 +5,7 @@ import { expectBooks } from './support/books.js';
 import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { type ReplyCutter, startReplyCutter } from './support/reply-cutter.js';
 import { startTestService, type TestService } from './support/service.js';
-import { expectVerified } from './support/verified-books.js';
+import { expectVerifiedAt } from './support/verified.js';
 
 /** 1,000 tokens in and 500 out: 0.00045 dollars. */
 const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1000, output: 500 } } };
@@ -86,7 +86,7 @@ describe('events that are committed while every answer of the store is lost', ()
       expect(totals.cost.total).toBe(count === 1 ? '0.00045' : '0.0135');
       const answers = new Map(told.map((ack) => [ack.eventId, ack]));
       await expectBooks(mongod.client, databaseName, { sent: undefined, told: answers });
-      await expectVerified(service.address);
+      await expectVerifiedAt(service.address);
     },
     60_000,
   );

@@ -6,7 +6,7 @@ import { MixedCallers, type Record, type Way } from './support/mixed-callers.js'
 import { expectAsSent, mixedRecords } from './support/mixed-records.js';
 import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { type ServiceProcess, startServiceProcess } from './support/service-process.js';
-import { expectVerified } from './support/verified-books.js';
+import { expectVerifiedAt } from './support/verified.js';
 
 const databaseName = `test_${newUuid().slice(-12)}`;
 
@@ -64,7 +64,7 @@ test.each<[Way, Way]>([
     const events = books.events.filter(({ id }) => ids.has(id));
     expect(events).toHaveLength(300);
     expectAsSent({ ...books, events }, callers[0]);
-    await expectVerified(services[0]?.address ?? '');
+    await expectVerifiedAt(services[0]?.address ?? '');
   },
   60_000,
 );

@@ -7,7 +7,7 @@ import { expectBooks } from './support/books.js';
 import { mixedRecords } from './support/mixed-records.js';
 import { type OwnMongod, startOwnMongod } from './support/own-mongod.js';
 import { startTestService, type TestService } from './support/service.js';
-import { expectVerified } from './support/verified-books.js';
+import { expectVerifiedAt } from './support/verified.js';
 import { waitUntil } from './support/wait-until.js';
 
 let mongod: OwnMongod;
@@ -89,7 +89,7 @@ describe('a mongod that is killed under load', () => {
     expect(told.size).toBe(sent.size);
     const { events } = await expectBooks(mongod.client, databaseName, { sent, told });
     expect(events).toHaveLength(sent.size);
-    await expectVerified(service.address);
+    await expectVerifiedAt(service.address);
   }, 90_000);
 
   /** Else the test above could not see a loss, whatever the service did. */

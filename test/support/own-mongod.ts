@@ -22,6 +22,8 @@ export interface OwnMongod {
   goOn(): void;
   /** Makes the service's commands fail; `times` absent: until `failNothing`. */
   fail(failure: CommandFailure, times?: number): Promise<void>;
+  /** Makes each of the service's commands fail with the probability, until `failNothing`. */
+  failSome(failure: CommandFailure, probability: number): Promise<void>;
   /** Answers how many commands the last `fail` has hit. */
   failNothing(): Promise<number>;
   /** Resolves when the last `fail` has hit so many commands; one that it makes wait counts when it begins to wait. */
@@ -37,6 +39,8 @@ export interface CommandFailure {
   readonly namespace?: string;
   readonly errorCode?: number;
   readonly errorLabels?: readonly string[];
+  /** What some errors hold beside. */
+  readonly errorExtraInfo?: object;
   readonly closeConnection?: boolean;
   readonly blockConnection?: boolean;
   readonly blockTimeMS?: number;
@@ -46,6 +50,8 @@ export interface CommandFailure {
     readonly errorLabels?: readonly string[];
   };
 }
+
+type FailMode = 'off' | 'alwaysOn' | { readonly times: number } | { readonly activationProbability: number };
 
 export async function startOwnMongod(options: { readonly replicaSet?: boolean } = {}): Promise<OwnMongod> {
   const executable = await ownMongodExecutable();
@@ -63,7 +69,7 @@ export async function startOwnMongod(options: { readonly replicaSet?: boolean } 
   const { uri, port } = process;
   const client = new MongoClient(uri, { appName: 'test' });
   /** Answers how many commands the fail point has hit since the server was started. */
-  const failPoint = async (mode: 'off' | 'alwaysOn' | { readonly times: number }, data?: object) => {
+  const failPoint = async (mode: FailMode, data?: object) => {
     const command = { configureFailPoint: 'failCommand', mode, ...(data && { data }) };
     return Number((await client.db('admin').command(command)).count);
   };
@@ -83,6 +89,10 @@ export async function startOwnMongod(options: { readonly replicaSet?: boolean } 
     goOn: () => process.kill('SIGCONT'),
     async fail(failure, times) {
       const mode = times === undefined ? 'alwaysOn' : { times };
+      hitBefore = await failPoint(mode, { ...failure, appName: SERVICE_NAME });
+    },
+    async failSome(failure, probability) {
+      const mode = { activationProbability: probability };
       hitBefore = await failPoint(mode, { ...failure, appName: SERVICE_NAME });
     },
     async failNothing() {

@@ -21,12 +21,14 @@ export async function startServiceProcess(options: {
   /** Absent: a free port. */
   readonly listen?: string;
   readonly clockCanBeSet?: boolean;
+  /** The folder that holds `services`; absent: the package's own. */
+  readonly root?: string;
 }): Promise<ServiceProcess> {
   const clockFile = join(tmpdir(), `experiences-clock-${randomUUID()}`);
   let lastLine = '';
   const child = await startNodeProcess({
     name: 'service',
-    script: join(PACKAGE_ROOT, 'services', 'server', 'main.ts'),
+    script: join(options.root ?? PACKAGE_ROOT, 'services', 'server', 'main.ts'),
     nodeArguments: [
       '--import',
       'tsx',
