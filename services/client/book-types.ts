@@ -9,7 +9,7 @@ export type BookCheckMessage =
 export interface BookProgress {
   readonly phase: 'OPERATIONS' | 'EXPERIENCES' | 'ROLLUPS' | 'HISTOGRAMS';
   readonly experienceCount: bigint;
-  /** Of all applications together, about. */
+  /** About; 0: not known. */
   readonly experienceCountEstimate: bigint;
   /** Each event is read for its experience and for its hour. */
   readonly eventCount: bigint;

@@ -110,12 +110,21 @@ export async function readRevisions(
   store: Store,
   applications: ReadonlySet<string>,
   options: Parameters<Store['applications']['find']>[1],
-): Promise<{ of(application: string): Revisions }> {
+): Promise<ReadRevisions> {
   const keys = [CATALOGUE, ...applications];
   const documents = await store.applications.find({ _id: { $in: keys } }, options).toArray();
   const revisionOf = (id: string) => documents.find(({ _id }) => _id === id)?.r ?? 0;
   const catalogue = revisionOf(CATALOGUE);
-  return { of: (application) => ({ application: revisionOf(application), catalogue }) };
+  return {
+    of: (application) => ({ application: revisionOf(application), catalogue }),
+    unitKinds: new Map(documents.map(({ _id, uk = [] }) => [_id, new Set(uk)])),
+  };
+}
+
+export interface ReadRevisions {
+  of(application: string): Revisions;
+  /** That events have used, by application. */
+  readonly unitKinds: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 export function sameRevisions(a: Revisions, b: Revisions): boolean {

@@ -28,6 +28,10 @@ export async function applyPlan(
   await BookDeltas.of(plan, facts).apply(store, lane, transaction);
   await countRepricings(store, plan, transaction);
   await guardOperations(store, plan, transaction);
+  for (const [_id, kinds] of plan.unitKinds) {
+    const added = { $addToSet: { uk: { $each: [...kinds] } }, $setOnInsert: { r: 0 } };
+    await store.applications.updateOne({ _id }, added, { ...transaction, upsert: true });
+  }
 }
 
 async function countRepricings(store: Store, plan: Plan, transaction: Transaction): Promise<void> {

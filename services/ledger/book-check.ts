@@ -1,3 +1,4 @@
+import type { Collection, Document, Filter } from 'mongodb';
 import { DAY_MS, HOUR_MS } from '../domain/cost-query.js';
 import {
   type BookDifference,
@@ -33,11 +34,11 @@ import {
 import { type CheckProgress, type CheckScope, type ExperiencePosition, newProgress } from './check-scope.js';
 import { checkUnattributedHour, checkUndecided } from './check-unattributed.js';
 import { type CheckedEvent, experienceIdText } from './checked-event.js';
-import type { ExperienceKey } from './documents.js';
+import type { ExperienceKey, HistogramDocument } from './documents.js';
 import { inLongSnapshot } from './long-snapshot.js';
 import { startOfDay } from './rollup-deltas.js';
 import type { Snapshot } from './snapshot.js';
-import type { Store } from './store.js';
+import { READ_TIME_MAX_MS, type Store } from './store.js';
 
 /**
  * Checks the books of an application against its events, and mends them if it has a mender. Each range of keys is read in
@@ -71,9 +72,12 @@ export class BookCheck implements EventWatch {
 
   /** Ends when all is checked. Marks come first, for totals follow them; then totals, for histograms follow those. */
   async *differences(): AsyncGenerator<BookDifference, void, undefined> {
-    this.progress.experiencesTotal = await this.#store.experiences.estimatedDocumentCount();
-    const events = await this.#store.events.estimatedDocumentCount();
-    this.progress.eventsTotal = events * 2;
+    const { application } = this.#scope;
+    this.progress.experiencesTotal = await countIn(this.#store.histograms, {
+      _id: { $gt: { a: application }, $lt: { a: `${application}\u0000` } },
+    } as Filter<HistogramDocument>);
+    const days = { '_id.a': application, '_id.g': 'd' };
+    this.progress.eventsTotal = (await countIn(this.#store.rollups, days)) * 2;
     if (this.#scope.deep && this.#scope.type === undefined) yield* this.#checkUnattributed();
     yield* this.#checkExperiences();
     yield* this.#checkRollups();
@@ -336,3 +340,13 @@ const REMEMBERED_MAX = 10_000;
 const FLAGS_AT_ONCE_MAX = 1_000;
 /** Before any time that an event or a rollup may have. */
 const TIME_MIN_MS = Date.UTC(-9999, 0, 1);
+
+/** What kept sums say of how much there is; only for the progress, for they may be what is wrong. */
+async function countIn<T extends Document>(sums: Collection<T>, filter: Filter<T>): Promise<number> {
+  const [sum] = await sums
+    .aggregate<{ n: bigint }>([{ $match: filter }, { $group: { _id: null, n: { $sum: '$n' } } }], {
+      maxTimeMS: READ_TIME_MAX_MS,
+    })
+    .toArray();
+  return Math.max(0, Number(sum?.n ?? 0));
+}

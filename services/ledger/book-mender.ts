@@ -191,6 +191,7 @@ function experienceUpdates(finding: ExperienceFinding): AnyBulkWriteOperation<Ex
     if (wanted === undefined) unset[field] = '';
     else set[field] = toStored(field, wanted);
   }
+  pairUnits(inc, set);
   const bound = flags.length > 0 || Object.keys(filter).length > 0;
   // Whatever is recorded raises the count, so it tells whether anything has moved.
   const still = { _id: document._id, ...filter, ...(bound ? { n: asFound(document.n) } : {}) };
@@ -228,7 +229,21 @@ function increments(
   for (const [field, value] of lost.entries()) deltas.add(field, value);
   for (const { field, expected = 0n, found = 0n } of fields)
     if (field !== 'un') deltas.add(field, expected - found);
-  return Object.fromEntries([...deltas.entries()].map(([field, delta]) => [field, toStored(field, delta)]));
+  const inc = Object.fromEntries(
+    [...deltas.entries()].map(([field, delta]) => [field, toStored(field, delta)]),
+  );
+  pairUnits(inc, {});
+  return inc;
+}
+
+/** A unit kind has both its counts or is not there: what adds to one of them makes the other too. */
+function pairUnits(inc: Record<string, unknown>, set: Record<string, unknown>): void {
+  for (const field of Object.keys(inc)) {
+    const kind = /^un\.(.+)\.[io]$/.exec(field)?.[1];
+    if (kind === undefined) continue;
+    for (const count of [`un.${kind}.i`, `un.${kind}.o`])
+      if (!(count in inc) && !(count in set)) inc[count] = 0n;
+  }
 }
 
 /** A filter that finds the document only if it is as it was read. */

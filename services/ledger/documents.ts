@@ -11,6 +11,8 @@ export interface ApplicationDocument {
   _id: string;
   /** Revision: raised by every write to the application's types, versions and prices, or to the catalogue's. */
   r: number;
+  /** Unit kinds that its events have used: a rollup may hold all of them, so there is a bound. */
+  uk?: string[];
 }
 
 export interface TypeKey {
@@ -90,8 +92,8 @@ export interface SumsFields {
   ws: Decimal128;
   /** Events with units without a price. */
   up: bigint;
-  /** Units by kind. */
-  un: Record<string, { i: bigint; o: bigint }>;
+  /** Units by kind; absent in a rollup that a lane began without any, and so may be one of the two counts. */
+  un?: Record<string, { i?: bigint; o?: bigint }>;
 }
 
 /** Times are starts of hours or days, UTC. */
@@ -132,8 +134,8 @@ export interface HistogramDocument {
   n: bigint;
   /** Sum of their totals. */
   s: Decimal128;
-  /** Experiences by bucket of their total. */
-  b: Record<string, bigint>;
+  /** Experiences by bucket of their total; absent where a lane began with one that grew within its bucket. */
+  b?: Record<string, bigint>;
 }
 
 /** Written by every recording of an unattributed operation, so that two of the same one meet. */

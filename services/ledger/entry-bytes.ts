@@ -1,4 +1,4 @@
-import type { Properties } from '../domain/usage.js';
+import type { Properties, UsageRecord } from '../domain/usage.js';
 import type { Entry } from './entry.js';
 
 /** About how large an entry is in the store and in memory: what it surely has, and its texts. */
@@ -8,6 +8,7 @@ export function entryBytes(entry: Entry): number {
       const { record } = entry;
       return (
         EVENT_BYTES +
+        textsBytes(record) +
         record.units.size * UNITS_BYTES +
         record.attribution.requestTags.length * TAG_BYTES +
         propertiesBytes(record.properties)
@@ -20,6 +21,27 @@ export function entryBytes(entry: Entry): number {
     default:
       return entry satisfies never;
   }
+}
+
+/** In UTF-8 a text may take up to three times as much. */
+function textsBytes(record: UsageRecord): number {
+  const { provider, model, requestedModel, operationKey, step, providerRequestId, providerResponseId } =
+    record;
+  const { workflowSource } = record;
+  let bytes = 0;
+  for (const text of [
+    provider,
+    model,
+    requestedModel,
+    operationKey,
+    step,
+    providerRequestId,
+    providerResponseId,
+  ])
+    bytes += text?.length ?? 0;
+  if (workflowSource === undefined) return bytes;
+  for (const value of Object.values(workflowSource)) if (typeof value === 'string') bytes += value.length;
+  return bytes;
 }
 
 function propertiesBytes(properties: Properties): number {

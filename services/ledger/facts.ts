@@ -9,6 +9,8 @@ export interface Facts {
   readonly states: ReadonlyMap<string, ApplicationState>;
   readonly events: ReadonlyMap<string, StoredEvent>;
   readonly experiences: ReadonlyMap<string, Experience>;
+  /** That events of each application have used. */
+  readonly unitKinds: ReadonlyMap<string, ReadonlySet<string>>;
   /** The useful event of each operation, by {@link operationFactKey}. */
   readonly useful: ReadonlyMap<string, UsageEvent>;
 }

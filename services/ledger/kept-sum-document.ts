@@ -19,7 +19,7 @@ export function fromHistogramDocuments(lanes: readonly HistogramDocument[]): {
 } {
   const buckets = new Map<number, bigint>();
   for (const { b } of lanes) {
-    for (const [bucket, count] of Object.entries(b)) {
+    for (const [bucket, count] of Object.entries(b ?? {})) {
       buckets.set(Number(bucket), (buckets.get(Number(bucket)) ?? 0n) + count);
     }
   }

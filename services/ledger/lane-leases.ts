@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { MongoServerError } from 'mongodb';
 import type { Store } from './store.js';
+import { isDuplicateKey } from './store-fault.js';
 
 /** Lane numbers of processes are below this, all processes of a database together. */
 export const LANES_MAX = 32;
@@ -58,14 +58,15 @@ export class LaneLeases {
     }
   }
 
-  /** A free lane; when there is none, any: it is shared then. */
+  /**
+   * The lowest free lane, so that restarts do not spread a key over all of them: a query reads each. When there is none,
+   * any: it is shared then.
+   */
   async #takeOne(): Promise<number> {
-    const first = randomInt(LANES_MAX);
-    for (let step = 0; step < LANES_MAX; step += 1) {
-      const number = (first + step) % LANES_MAX;
+    for (let number = 0; number < LANES_MAX; number += 1) {
       if (!this.#numbers.includes(number) && (await this.#tryTake(number))) return number;
     }
-    return first;
+    return randomInt(LANES_MAX);
   }
 
   async #tryTake(number: number): Promise<boolean> {
@@ -77,7 +78,7 @@ export class LaneLeases {
       );
       return true;
     } catch (error) {
-      if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false; // Another process has it.
+      if (isDuplicateKey(error)) return false; // Another process has it.
       throw error;
     }
   }
@@ -92,4 +93,3 @@ function leaseEnd(): Date {
 }
 
 const LEASE_MS = 30_000;
-const DUPLICATE_KEY = 11_000;

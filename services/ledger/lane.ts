@@ -90,10 +90,10 @@ export class Lane {
     try {
       const latest = batch.reduce((deadline, { call }) => Math.max(deadline, call.deadline), 0);
       const outcomes = await this.#commit(take, latest);
+      if (outcomes.length !== live.length) throw new Error('every entry of a batch has an outcome');
       for (const [position, { call, index }] of live.entries()) {
         const outcome = outcomes[position];
-        if (outcome === undefined) throw new Error('every entry of a batch has an outcome');
-        call.settle(index, outcome);
+        if (outcome !== undefined) call.settle(index, outcome);
       }
     } catch (error) {
       await this.#fail(live, error);

@@ -25,7 +25,6 @@ export class Ledger {
   readonly prices: Prices;
   readonly repricings: Repricings;
   readonly costs: Costs;
-  /** Commits single batches; {@link write} gathers what comes at once. */
   readonly books: Books;
   readonly writer: Writer;
   /** Signs page tokens; the same for all processes on one database. */

@@ -41,6 +41,8 @@ export interface Plan {
   readonly newExperiences: readonly NewExperience[];
   /** Recorded events that are no longer useful, or have a price now. */
   readonly changes: readonly EventChange[];
+  /** That no event of their application has used before. */
+  readonly unitKinds: ReadonlyMap<string, ReadonlySet<string>>;
   /** What the changes by repricings add up to. */
   readonly repricings: readonly RepricingSum[];
   /** Untyped experiences that must take a type before this batch can be planned; then nothing else counts. */
@@ -83,6 +85,8 @@ class BatchPlan {
   readonly #adoptions = new Map<string, Adoption>();
   /** Unit kinds that this batch adds to experiences. */
   readonly #unitKinds = new Map<string, Set<string>>();
+  /** Unit kinds that this batch is the first of its application to use. */
+  readonly #applicationKinds = new Map<string, Set<string>>();
 
   constructor(facts: Facts) {
     this.#facts = facts;
@@ -95,6 +99,7 @@ class BatchPlan {
       changes: [...this.#changes.values()],
       repricings: [...this.#repricings.values()],
       adoptions: [...this.#adoptions.values()],
+      unitKinds: this.#applicationKinds,
     };
   }
 
@@ -118,7 +123,9 @@ class BatchPlan {
 
     const place = this.#place(entry);
     const event = newEvent(entry, place, this.#state(entry.application).prices);
+    this.#checkApplicationKinds(entry.application, event.units);
     if (place !== undefined) this.#addUnitKinds(entry.application, place.experience, event.units);
+    this.#noteApplicationKinds(entry.application, event.units);
     this.#demoteEarlier(entry.application, event);
     this.#events.set(key, { application: entry.application, event, contentHash: entry.contentHash });
     if (place?.created === true) this.#create(entry.application, place.experience);
@@ -203,20 +210,36 @@ class BatchPlan {
     return { experience, created: false, replaced, warnings, adoption };
   }
 
+  /** A rollup may hold all the kinds of an application. */
+  #checkApplicationKinds(application: string, units: Units): void {
+    const known = this.#facts.unitKinds.get(application);
+    const added = this.#applicationKinds.get(application);
+    let count = (known?.size ?? 0) + (added?.size ?? 0);
+    for (const kind of units.keys()) if (known?.has(kind) !== true && added?.has(kind) !== true) count += 1;
+    if (count <= APPLICATION_UNIT_KINDS_MAX) return;
+    const description = `names kinds that the application has not used; it may use ${APPLICATION_UNIT_KINDS_MAX}`;
+    throw invalidFields([{ field: 'record.units', description }]);
+  }
+
+  #noteApplicationKinds(application: string, units: Units): void {
+    for (const kind of units.keys()) {
+      if (this.#facts.unitKinds.get(application)?.has(kind) === true) continue;
+      const added = this.#applicationKinds.get(application) ?? new Set();
+      this.#applicationKinds.set(application, added.add(kind));
+    }
+  }
+
   /** Totals by kind live in one document, so callers cannot be let to make up kinds without end. */
   #addUnitKinds(application: string, { id, totals }: Experience, units: Units): void {
-    let added: Set<string> | undefined;
-    for (const kind of units.keys()) {
-      if (totals.units.has(kind)) continue;
-      const key = factKey(application, id);
-      added ??= this.#unitKinds.get(key) ?? new Set();
-      this.#unitKinds.set(key, added);
-      if (!added.has(kind) && totals.units.size + added.size >= EXPERIENCE_UNIT_KINDS_MAX) {
-        const description = `names kinds that the experience has not; it may have ${EXPERIENCE_UNIT_KINDS_MAX}`;
-        throw invalidFields([{ field: 'record.units', description }]);
-      }
-      added.add(kind);
+    const fresh = [...units.keys()].filter((kind) => !totals.units.has(kind));
+    if (fresh.length === 0) return;
+    const key = factKey(application, id);
+    const added = new Set([...(this.#unitKinds.get(key) ?? []), ...fresh]);
+    if (totals.units.size + added.size > EXPERIENCE_UNIT_KINDS_MAX) {
+      const description = `names kinds that the experience has not; it may have ${EXPERIENCE_UNIT_KINDS_MAX}`;
+      throw invalidFields([{ field: 'record.units', description }]);
     }
+    this.#unitKinds.set(key, added);
   }
 
   #demoteEarlier(application: string, event: UsageEvent): void {
@@ -239,11 +262,12 @@ class BatchPlan {
     const repriced = repriceEvent(known, this.#state(application).prices, { id: repricingId, time });
     if (repriced === undefined) return { kind: 'repricing', priced: known.unpriced.length === 0 };
     this.#change(application, known, () => repriced.event);
-    this.#countRepricing(application, repricingId, repriced.cost);
+    const isFirst = !known.repricings.some(({ id }) => id === repricingId);
+    this.#countRepricing(application, repricingId, repriced.cost, isFirst ? 1n : 0n);
     return { kind: 'repricing', priced: repriced.event.unpriced.length === 0 };
   }
 
-  #countRepricing(application: string, id: Uuid, cost: Cost): void {
+  #countRepricing(application: string, id: Uuid, cost: Cost, events: bigint): void {
     const key = factKey(application, id);
     const sum = this.#repricings.get(key) ?? {
       application,
@@ -253,7 +277,7 @@ class BatchPlan {
       output: NO_MONEY,
     };
     this.#repricings.set(key, sum);
-    sum.events += 1n;
+    sum.events += events;
     sum.input = addMoney(sum.input, cost.input);
     sum.output = addMoney(sum.output, cost.output);
   }
@@ -326,3 +350,4 @@ function repeated(entry: EventEntry, known: StoredEvent): Outcome {
 }
 
 const EXPERIENCE_UNIT_KINDS_MAX = 256;
+const APPLICATION_UNIT_KINDS_MAX = 1_024;

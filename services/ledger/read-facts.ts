@@ -2,7 +2,7 @@ import type { Binary, Filter } from 'mongodb';
 import type { Experience } from '../domain/experience.js';
 import type { UsageEvent } from '../domain/usage.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
-import { type Revisions, readRevisions } from './application-state.js';
+import { type ReadRevisions, readRevisions } from './application-state.js';
 import type { EventDocument, ExperienceDocument, ExperienceKey } from './documents.js';
 import type { Entry } from './entry.js';
 import { fromEventDocument, toEventKey } from './event-document.js';
@@ -13,10 +13,12 @@ import { isUsefulOfOperation, type OperationOf, operationHash } from './operatio
 import { fromBinary, type Store, toBinary } from './store.js';
 import type { Transaction } from './transaction.js';
 
+type StoredFacts = Omit<Facts, 'states' | 'unitKinds'>;
+
 /** What a transaction's snapshot holds of what the entries touch, and the revisions that their states must be at. */
 export interface FactsAtRevisions {
-  readonly revisions: { of(application: string): Revisions };
-  readonly facts: Omit<Facts, 'states'>;
+  readonly revisions: ReadRevisions;
+  readonly facts: StoredFacts;
 }
 
 /**
@@ -45,7 +47,7 @@ export function applicationsOf(entries: readonly Entry[]): ReadonlySet<string> {
   return new Set(entries.map(({ application }) => application));
 }
 
-class FoundDocuments implements Omit<Facts, 'states'> {
+class FoundDocuments implements StoredFacts {
   readonly events = new Map<string, StoredEvent>();
   readonly experiences = new Map<string, Experience>();
   readonly useful = new Map<string, UsageEvent>();
@@ -68,10 +70,7 @@ class FoundDocuments implements Omit<Facts, 'states'> {
   }
 }
 
-function experienceKeys(
-  entries: readonly Entry[],
-  { events }: Omit<Facts, 'states'>,
-): readonly ExperienceKey[] {
+function experienceKeys(entries: readonly Entry[], { events }: StoredFacts): readonly ExperienceKey[] {
   const wanted = new Map<string, ExperienceKey>();
   for (const entry of entries) {
     const x = experienceIdOf(entry, events);

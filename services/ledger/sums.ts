@@ -107,9 +107,9 @@ export function fromSumsFields(
     wasted: fromDecimal(fields.ws),
     unpricedEventCount: BigInt(fields.up),
     units: new Map(
-      Object.entries(fields.un)
+      Object.entries(fields.un ?? {})
         .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([kind, { i, o }]) => [unitKind(kind), { input: BigInt(i), output: BigInt(o) }]),
+        .map(([kind, { i, o }]) => [unitKind(kind), { input: BigInt(i ?? 0), output: BigInt(o ?? 0) }]),
     ),
   };
 }

@@ -1,29 +1,40 @@
 import type { Outcome } from './entry.js';
+import { deadlineExceeded } from './transaction.js';
 
-/** A call's entries on their way: answers once each has an outcome. */
+/** A call's entries on their way: answers once each has an outcome, or when the call's time is over. */
 export class WriteCall {
   readonly deadline: number;
   readonly done: Promise<readonly WriteOutcome[]>;
-  readonly #outcomes: WriteOutcome[];
+  readonly #outcomes: (WriteOutcome | undefined)[];
+  readonly #timer: NodeJS.Timeout;
   #open: number;
   #resolve: (outcomes: readonly WriteOutcome[]) => void = () => undefined;
 
   constructor(size: number, deadline: number) {
     this.deadline = deadline;
-    this.#outcomes = new Array(size);
+    this.#outcomes = new Array(size).fill(undefined);
     this.#open = size;
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    if (size === 0) this.#resolve([]);
+    this.#timer = setTimeout(() => this.#end(), deadline - Date.now());
+    if (size === 0) this.#end();
   }
 
-  /** Each entry once. */
+  /** Each entry once. What is settled after the call's time stays unheard: its caller sends it again and finds it. */
   settle(index: number, outcome: WriteOutcome): void {
+    if (this.#open === 0) return;
     if (this.#outcomes[index] !== undefined) throw new Error('an entry is settled once');
     this.#outcomes[index] = outcome;
     this.#open -= 1;
-    if (this.#open === 0) this.#resolve(this.#outcomes);
+    if (this.#open === 0) this.#end();
+  }
+
+  /** A command that hangs does not keep the caller longer than its time. */
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#open = 0;
+    this.#resolve(this.#outcomes.map((outcome) => outcome ?? { kind: 'refused', fault: deadlineExceeded() }));
   }
 }
 

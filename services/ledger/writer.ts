@@ -44,7 +44,7 @@ export class Writer {
       const found = await readFacts(this.#store, entries, { lookUp }, transaction);
       await this.#checkStates(entries, states, found, transaction, deadline);
       const { events, experiences, useful } = found.facts;
-      const facts = { states, events, experiences, useful };
+      const facts = { states, unitKinds: found.revisions.unitKinds, events, experiences, useful };
       const plan = planBatch(entries, facts);
       if (!lookUp && mayBeOfRepeats(plan)) {
         await transaction.session.abortTransaction();
@@ -106,11 +106,13 @@ class Repeats {
   }
 
   note(lane: number, outcomes: readonly Outcome[]): void {
-    const repeated = outcomes.some((outcome) => outcome.kind === 'event' && outcome.duplicate);
+    const repeated = outcomes.some(
+      (outcome) => outcome.kind === 'refused' || (outcome.kind === 'event' && outcome.duplicate),
+    );
     const left = this.#commitsLeft.get(lane) ?? 0;
     this.#commitsLeft.set(lane, repeated ? EXPECTED_COMMITS : Math.max(0, left - 1));
   }
 }
 
-/** For so many commits after one with a repeat the next ones look first. */
+/** For so many commits after one with a repeat, or with a refusal that had to be looked at twice, the next look first. */
 const EXPECTED_COMMITS = 20;

@@ -2,6 +2,7 @@ import type { RecordResult } from '../contract/generated/experiences/v1/RecordRe
 import type { UsageAck } from '../contract/generated/experiences/v1/UsageAck.js';
 import type { UsageRecord__Output } from '../contract/generated/experiences/v1/UsageRecord.js';
 import { Fault, invalidFields } from '../domain/fault.js';
+import { newUuid } from '../domain/new-uuid.js';
 import type { Attribution, UsageRecord } from '../domain/usage.js';
 import type { EventOutcome } from '../ledger/entry.js';
 import { mergeAttribution } from './attribution-metadata.js';
@@ -100,7 +101,9 @@ function checkedRecord(
   const check = new RequestCheck({ strictIds });
   const record = fromWireUsageRecord(wire, now, check);
   check.done();
-  return { ...record, attribution: mergeAttribution(record.attribution, ofCall) };
+  // Made here, so that a record which is sent again within the process is the same event.
+  const eventId = record.eventId ?? newUuid();
+  return { ...record, eventId, attribution: mergeAttribution(record.attribution, ofCall) };
 }
 
 /** Checks and ledger know the one record; who sent many is told which of them. */

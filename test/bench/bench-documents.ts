@@ -77,6 +77,7 @@ export function benchEntry(
 /** Facts of a store that holds nothing yet but types and prices. */
 export function factsOfNothing(state: ApplicationState) {
   return {
+    unitKinds: new Map(),
     states: new Map([[APPLICATION, state]]),
     events: new Map(),
     useful: new Map(),
