@@ -290,7 +290,9 @@ describe('a message that is small and holds very much', () => {
       throw new Error('it is decoded');
     };
     // Whatever is thrown, it is not that.
-    expect(() => withinLimits(bytes, USAGE_LIMITS.BatchRecordUsage, decode)).toThrow(/^(?!it is decoded)/);
+    expect(() => withinLimits(bytes, USAGE_LIMITS.BatchRecordUsage, () => undefined, decode)).toThrow(
+      /^(?!it is decoded)/,
+    );
     await expect(raw.callBytes(BatchRecordUsage, bytes)).rejects.toMatchObject(refusedWhole);
   });
 
@@ -310,7 +312,7 @@ describe('a message that is small and holds very much', () => {
         }
         let decoded: unknown;
         try {
-          decoded = withinLimits(bytes, limits, BatchRecordUsage.requestDeserialize);
+          decoded = withinLimits(bytes, limits, () => undefined, BatchRecordUsage.requestDeserialize);
         } catch {
           return true; // Refused, here or by the decoder.
         }

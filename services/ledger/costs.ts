@@ -84,12 +84,15 @@ export class Costs {
       .find({ _id: histogramKeysOf(application, type, version) }, snapshot)
       .toArray();
     const filter = { '_id.a': application, t: type, v: version, ct: { $exists: true } };
-    const dearest = await this.#store.experiences
-      .find(filter, { ...snapshot, sort: { ct: -1, _id: 1 }, limit: dearestCount, hint: 'by_cost' })
-      .toArray();
-    const [cheapest] = await this.#store.experiences
-      .find(filter, { ...snapshot, sort: { ct: 1, _id: -1 }, limit: 1, hint: 'by_cost' })
-      .toArray();
+    // The read before has fixed the moment, so these two need not wait for each other.
+    const [dearest, [cheapest]] = await Promise.all([
+      this.#store.experiences
+        .find(filter, { ...snapshot, sort: { ct: -1, _id: 1 }, limit: dearestCount, hint: 'by_cost' })
+        .toArray(),
+      this.#store.experiences
+        .find(filter, { ...snapshot, sort: { ct: 1, _id: -1 }, limit: 1, hint: 'by_cost' })
+        .toArray(),
+    ]);
     const experiences = dearest.map(fromExperienceDocument);
     const extremes =
       cheapest === undefined || experiences[0] === undefined

@@ -32,7 +32,7 @@ export class GroupCommit {
   async write(entries: readonly Entry[], deadline: number): Promise<readonly WriteOutcome[]> {
     const bytes = entries.map(entryBytes);
     const total = bytes.reduce((sum, size) => sum + size, 0);
-    this.#checkRoom(entries.length, total);
+    this.checkRoom(entries.length, total);
     this.#bytes += total;
     const call = new WriteCall(entries.length, deadline);
     for (const [index, entry] of entries.entries())
@@ -50,7 +50,8 @@ export class GroupCommit {
     await Promise.all(this.#lanes.map((lane) => lane.idle()));
   }
 
-  #checkRoom(entries: number, bytes: number): void {
+  /** Throws a fault OVERLOADED when there is no room for so much. */
+  checkRoom(entries: number, bytes: number): void {
     if (this.#hasRoom(entries, bytes)) return;
     const uptimeMs = performance.now(); // Does not step back.
     if (uptimeMs - this.#sweptUptimeMs > SWEEP_EVERY_MS) {

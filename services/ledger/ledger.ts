@@ -86,6 +86,11 @@ export class Ledger {
     return this.#commits.write(entries, deadline);
   }
 
+  /** Throws a fault OVERLOADED when so many entries would be refused now. */
+  checkRoom(entries: number, bytes: number): void {
+    this.#commits.checkRoom(entries, bytes);
+  }
+
   /** What was accepted is written first. */
   async close(): Promise<void> {
     await this.#commits.idle();

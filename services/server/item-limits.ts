@@ -9,7 +9,12 @@ export interface ItemLimits {
   /** The number of the request's field `records`. */
   readonly records: number;
   readonly recordsMax: number;
+  /** Whether a request for which there is no room is refused before it is decoded; else it waits for room. */
+  readonly sheds: boolean;
 }
+
+/** Throws the fault to refuse so many records with. */
+export type CheckRoom = (records: number, bytes: number) => void;
 
 /** By the name of the method. */
 export const USAGE_LIMITS = {
@@ -17,11 +22,13 @@ export const USAGE_LIMITS = {
     shape: messageShape(contract.BatchRecordUsageRequest),
     records: 1,
     recordsMax: 1_000,
+    sheds: true,
   },
   StreamUsage: {
     shape: messageShape(contract.StreamUsageRequest),
     records: 2,
     recordsMax: 500,
+    sheds: false,
   },
 } as const satisfies Record<string, ItemLimits>;
 
@@ -29,7 +36,12 @@ export const USAGE_LIMITS = {
  * Decodes a request that holds no more than it may; one with too many records is refused as a whole. A record with too
  * many parts is decoded as an empty one and marked: it is bad, and the others of its request are not.
  */
-export function withinLimits(bytes: Buffer, limits: ItemLimits, decode: (bytes: Buffer) => unknown): unknown {
+export function withinLimits(
+  bytes: Buffer,
+  limits: ItemLimits,
+  checkRoom: CheckRoom,
+  decode: (bytes: Buffer) => unknown,
+): unknown {
   let records = 0;
   let others = 0;
   const overfull: { readonly index: number; readonly from: number; readonly to: number }[] = [];
@@ -47,6 +59,8 @@ export function withinLimits(bytes: Buffer, limits: ItemLimits, decode: (bytes: 
     }
     records += 1;
   });
+  // Under load, what is refused must not cost what makes the load.
+  if (limits.sheds) checkRoom(records, bytes.length);
   if (overfull.length === 0) return decode(bytes);
   const request = decode(withoutContent(bytes, overfull)) as { records: UsageRecord__Output[] };
   for (const { index } of overfull) request.records[index] = OVERFULL_RECORD;

@@ -69,7 +69,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const server = new Server(SERVER_OPTIONS);
   const addService = (service: ServiceDefinition, implementation: UntypedServiceImplementation) =>
-    server.addService(withUnreadableRequests(service, USAGE_LIMITS), implementation);
+    server.addService(
+      withUnreadableRequests(service, USAGE_LIMITS, (records, bytes) => ledger.checkRoom(records, bytes)),
+      implementation,
+    );
   addService(contract.ExperienceTypeService.service, experienceTypeService(ledger, tokens, handlers));
   addService(contract.ExperienceService.service, experienceService(ledger, recorder, tokens, handlers));
   addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));

@@ -1,22 +1,24 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { Fault } from '../domain/fault.js';
-import { type ItemLimits, withinLimits } from './item-limits.js';
+import { type CheckRoom, type ItemLimits, withinLimits } from './item-limits.js';
 
 /**
  * The same service, but a request whose bytes are no message of the contract, or hold more items than they may, reaches
  * the handler, to be refused by {@link readableRequest}: by itself grpc-js answers it INTERNAL, as if the fault were ours.
- * Items are counted before they are decoded, because a message of empty ones takes hundreds of times its size.
+ * Items are counted before they are decoded, because a message of empty ones takes hundreds of times its size, and what
+ * there is no room for is not decoded at all.
  */
 export function withUnreadableRequests(
   service: ServiceDefinition,
-  limits: Readonly<Record<string, ItemLimits>> = {},
+  limits: Readonly<Record<string, ItemLimits>>,
+  checkRoom: CheckRoom,
 ): ServiceDefinition {
   const methods = Object.entries(service).map(([name, method]) => {
     const ofMethod = limits[name];
     const decode = (bytes: Buffer): unknown => method.requestDeserialize(bytes);
     const requestDeserialize = (bytes: Buffer): unknown => {
       try {
-        return ofMethod === undefined ? decode(bytes) : withinLimits(bytes, ofMethod, decode);
+        return ofMethod === undefined ? decode(bytes) : withinLimits(bytes, ofMethod, checkRoom, decode);
       } catch (error) {
         return error instanceof Fault ? new Unreadable(error) : UNREADABLE; // What the decoder says is of its own inside.
       }
