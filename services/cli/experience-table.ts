@@ -14,6 +14,7 @@ export function experienceTable(experiences: readonly Experience[]): string {
       { head: 'COST', align: 'right', optional: true },
       { head: 'UNPRICED', align: 'right', optional: true },
       { head: 'CREATED' },
+      { head: 'DELETED', optional: true },
     ],
     experiences.map(({ totals: { eventCount, unpricedEventCount }, ...experience }, index) => [
       experience.experienceId,
@@ -24,6 +25,7 @@ export function experienceTable(experiences: readonly Experience[]): string {
       amounts[index] ?? '',
       unpricedEventCount === 0n ? '' : countOf(unpricedEventCount, 'call'),
       timeText(experience.createTime),
+      experience.deleteTime === undefined ? '' : timeText(experience.deleteTime),
     ]),
   );
 }

@@ -2,7 +2,7 @@ import { BookDeltas } from './book-deltas.js';
 import { toEventDocument, toEventKey, toEventUpdate } from './event-document.js';
 import type { Facts } from './facts.js';
 import { toDecimal } from './money-decimal.js';
-import { operationHash } from './operation-hash.js';
+import { writeGuards } from './operation-guards.js';
 import type { Plan } from './plan.js';
 import { type Store, toBinary } from './store.js';
 import type { Transaction } from './transaction.js';
@@ -27,7 +27,7 @@ export async function applyPlan(
   await updateAll(store, store.events.collectionName, changes, transaction);
   await BookDeltas.of(plan, facts).apply(store, lane, transaction);
   await countRepricings(store, plan, transaction);
-  await guardOperations(store, plan, transaction);
+  await writeGuards(store, plan.newEvents, transaction);
   for (const [_id, kinds] of plan.unitKinds) {
     const added = { $addToSet: { uk: { $each: [...kinds] } }, $setOnInsert: { r: 0 } };
     await store.applications.updateOne({ _id }, added, { ...transaction, upsert: true });
@@ -44,24 +44,3 @@ async function countRepricings(store: Store, plan: Plan, transaction: Transactio
     if (matchedCount !== 1) throw new Error('a repricing is noted before it prices');
   }
 }
-
-/**
- * Two successes of an operation of an experience meet in its totals, and one of the two transactions is run again. For
- * unattributed ones there is no such document but this: one of a few by their hash.
- */
-async function guardOperations(store: Store, plan: Plan, transaction: Transaction): Promise<void> {
-  const guards = new Map<string, { a: string; s: number }>();
-  for (const { application, event } of plan.newEvents) {
-    if (event.experienceId !== undefined || event.operationKey === undefined) continue;
-    const s = (operationHash(event).buffer[0] ?? 0) % GUARD_SLOTS;
-    guards.set(`${application}/${s}`, { a: application, s });
-  }
-  const updates = [...guards.values()].map((_id) => ({
-    filter: { _id },
-    update: { $inc: { n: 1n } },
-    upsert: true,
-  }));
-  await updateAll(store, store.guards.collectionName, updates, transaction);
-}
-
-const GUARD_SLOTS = 64;

@@ -4,6 +4,7 @@ import type { ExperienceFinding } from './check-experiences.js';
 import type { HistogramFinding } from './check-histograms.js';
 import type { FlagFinding } from './check-operations.js';
 import type { RollupFinding } from './check-rollups.js';
+import { eventIdText } from './checked-event.js';
 import type {
   EventDocument,
   ExperienceDocument,
@@ -12,6 +13,8 @@ import type {
   RollupDocument,
 } from './documents.js';
 import { type FieldDifference, Figures, figureText, foundText, SUM_FIELDS, toStored } from './figures.js';
+import { LANES_MAX } from './lane-leases.js';
+import { writeGuards } from './operation-guards.js';
 import type { SchemaLease } from './schema-lease.js';
 import { type Store, toBinary } from './store.js';
 import { inTransaction, type Transaction } from './transaction.js';
@@ -55,7 +58,25 @@ export class BookMender {
 
   /** Of events that belong to no experience. */
   async flags(flags: readonly FlagFinding[]): Promise<boolean> {
-    return this.#mend((transaction) => this.#markEvents(flags, transaction));
+    return this.#mend(async (transaction) => {
+      await this.#checkAlone(flags, transaction);
+      await this.#markEvents(flags, transaction);
+    });
+  }
+
+  /** A success that was recorded since has its operation's mark; one that is being recorded meets the guard. */
+  async #checkAlone(flags: readonly FlagFinding[], transaction: Transaction): Promise<void> {
+    const application = this.#application;
+    const operations = flags.map(({ event }) => ({
+      application,
+      event: { experienceId: undefined, operationKey: event.document.op },
+    }));
+    await writeGuards(this.#store, operations, transaction);
+    const hashes = flags.flatMap(({ uo }) => (uo === undefined ? [] : [uo]));
+    const filter = { '_id.a': application, uo: { $in: hashes } };
+    const marked = await this.#store.events.find(filter, transaction).toArray();
+    const known = new Set(flags.map(({ event }) => event.id));
+    if (marked.some(({ _id }) => !known.has(eventIdText(_id)))) throw new Moved();
   }
 
   async rollups(findings: readonly RollupFinding[]): Promise<boolean> {
@@ -265,5 +286,5 @@ function fieldOf(document: object, field: string): unknown {
 }
 
 /** No process records in it: theirs are 0 to 31. */
-export const REPAIR_LANE = 32;
+const REPAIR_LANE = LANES_MAX;
 const MEND_TIME_MAX_MS = 30_000;

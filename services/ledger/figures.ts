@@ -99,10 +99,6 @@ const TIMES: ReadonlySet<string> = new Set(['f', 'l']);
 /** What every document of sums has. */
 export const SUM_FIELDS = ['n', 'ci', 'co', 'us', 'ws', 'up'] as const;
 
-export function isMoneyField(field: string): boolean {
-  return MONEY.has(field);
-}
-
 /** The figure as MongoDB keeps it. */
 export function toStored(field: string, figure: bigint): bigint | Decimal128 | Date {
   if (MONEY.has(field)) return toDecimal(figure as Money); // Far below what a Decimal128 holds: see FIGURE_MAX.

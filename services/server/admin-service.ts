@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdminServiceHandlers } from '../contract/generated/experiences/v1/AdminService.js';
 import type { BookDifference as WireDifference } from '../contract/generated/experiences/v1/BookDifference.js';
 import type { BookProgress as WireProgress } from '../contract/generated/experiences/v1/BookProgress.js';
@@ -73,6 +74,23 @@ interface BookMessage {
   readonly summary?: WireSummary;
 }
 
+/** A caller that stops reading does not hold the lease of a repair, nor the only place of a check, for ever. */
+async function taken(sending: Promise<void>): Promise<void> {
+  const late = new AbortController();
+  const tooLate = sleep(SEND_TIME_MAX_MS, undefined, { signal: late.signal }).then(() => {
+    throw new Fault(
+      'DEADLINE_EXCEEDED',
+      `The caller took no message for ${SEND_TIME_MAX_MS / 1_000} seconds.`,
+    );
+  });
+  tooLate.catch(() => undefined); // Aborted, when what was sent was taken.
+  try {
+    await Promise.race([sending, tooLate]);
+  } finally {
+    late.abort();
+  }
+}
+
 /** Answers the summary; undefined: the caller is gone, or the service stops. */
 async function tell(
   check: BookCheck,
@@ -92,7 +110,7 @@ async function tell(
     for await (const difference of check.differences()) {
       if (signal.aborted) return undefined;
       if (check.progress.differences <= DIFFERENCES_SENT_MAX)
-        await send({ difference: toWireDifference(difference) });
+        await taken(send({ difference: toWireDifference(difference) }));
     }
     clearInterval(timer);
     await told;
@@ -161,6 +179,7 @@ function toWireSubject(subject: BookDifference['subject']): WireDifference {
   }
 }
 
+const SEND_TIME_MAX_MS = 60_000;
 const PROGRESS_MS = 1_000;
 const BUSY_RETRY_MS = 10_000;
 /** A program that wants more repairs first. */
