@@ -39,7 +39,7 @@ export const QUICK: LedgerSizes = {
   legSeconds: 0.3,
   warmUpSeconds: 0.2,
   idlePairs: 30,
-  fullLoadSeconds: 10,
+  fullLoadSeconds: 5,
   largeEvents: 100_000,
   smallEvents: 1_000,
   costReads: 200,
