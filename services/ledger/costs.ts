@@ -35,9 +35,10 @@ export class Costs {
     dearestCount: number,
     deadline: number,
   ): Promise<VersionCosts> {
-    return inSnapshot(this.#store, deadline, (snapshot) =>
-      this.#versionCosts(application, key, dearestCount, snapshot),
-    );
+    return inSnapshot(this.#store, deadline, async (snapshot) => {
+      const histogram = await this.#histogram(application, key, snapshot);
+      return { ...key, ...histogram, ...(await this.#extremes(application, key, dearestCount, snapshot)) };
+    });
   }
 
   /** Two versions at the same moment; of the dearest only one each. */
@@ -46,10 +47,19 @@ export class Costs {
     [first, second]: readonly [VersionKey, VersionKey],
     deadline: number,
   ): Promise<readonly [VersionCosts, VersionCosts]> {
-    return inSnapshot(this.#store, deadline, async (snapshot) => [
-      await this.#versionCosts(application, first, 1, snapshot),
-      await this.#versionCosts(application, second, 1, snapshot),
-    ]);
+    return inSnapshot(this.#store, deadline, async (snapshot) => {
+      const histogram = await this.#histogram(application, first, snapshot);
+      // That read has fixed the moment, so the others need not wait for each other.
+      const [extremes, histogramOfSecond, extremesOfSecond] = await Promise.all([
+        this.#extremes(application, first, 1, snapshot),
+        this.#histogram(application, second, snapshot),
+        this.#extremes(application, second, 1, snapshot),
+      ]);
+      return [
+        { ...first, ...histogram, ...extremes },
+        { ...second, ...histogramOfSecond, ...extremesOfSecond },
+      ];
+    });
   }
 
   async #keptSums(
@@ -74,17 +84,23 @@ export class Costs {
     return documents.map(fromRollupDocument).filter((sum) => isWanted(sum, query));
   }
 
-  async #versionCosts(
+  async #histogram(
+    application: string,
+    { type, version }: VersionKey,
+    snapshot: Snapshot,
+  ): Promise<Omit<CostDistribution, 'extremes'>> {
+    const filter = { _id: histogramKeysOf(application, type, version) };
+    return fromHistogramDocuments(await this.#store.histograms.find(filter, snapshot).toArray());
+  }
+
+  /** Only after a read that has fixed the moment of the snapshot: these two go side by side. */
+  async #extremes(
     application: string,
     { type, version }: VersionKey,
     dearestCount: number,
     snapshot: Snapshot,
-  ): Promise<VersionCosts> {
-    const lanes = await this.#store.histograms
-      .find({ _id: histogramKeysOf(application, type, version) }, snapshot)
-      .toArray();
+  ): Promise<Pick<VersionCosts, 'extremes' | 'dearest'>> {
     const filter = { '_id.a': application, t: type, v: version, ct: { $exists: true } };
-    // The read before has fixed the moment, so these two need not wait for each other.
     const [dearest, [cheapest]] = await Promise.all([
       this.#store.experiences
         .find(filter, { ...snapshot, sort: { ct: -1, _id: 1 }, limit: dearestCount, hint: 'by_cost' })
@@ -101,7 +117,7 @@ export class Costs {
             minimum: fromExperienceDocument(cheapest).totals.cost.total,
             maximum: experiences[0].totals.cost.total,
           };
-    return { type, version, ...fromHistogramDocuments(lanes), extremes, dearest: experiences };
+    return { extremes, dearest: experiences };
   }
 }
 
