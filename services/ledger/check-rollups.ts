@@ -5,7 +5,7 @@ import type { CheckScope } from './check-scope.js';
 import { addEvent, type CheckedEvent, checkedFields, toCheckedEvent } from './checked-event.js';
 import type { EventDocument, RollupDocument, RollupKey } from './documents.js';
 import { type FieldDifference, Figures, SUM_FIELDS } from './figures.js';
-import { startOfDay } from './rollup-deltas.js';
+import { startOfDay, startOfHour } from './rollup-deltas.js';
 import type { Snapshot } from './snapshot.js';
 import type { Store } from './store.js';
 
@@ -115,7 +115,7 @@ export async function nextHour(
     )
     .toArray();
   const times = [event?.q.getTime(), rollup?._id.h.getTime()].flatMap((time) => time ?? []);
-  return times.length === 0 ? undefined : Math.floor(Math.min(...times) / HOUR_MS) * HOUR_MS;
+  return times.length === 0 ? undefined : startOfHour(Math.min(...times));
 }
 
 /** The same of days; one may have a rollup of its own only. */
@@ -215,7 +215,7 @@ function placeOf(
   application: string,
   { type, version, provider, model, timeMs = 0 }: CheckedEvent,
 ): RollupPlace {
-  const h = new Date(Math.floor(timeMs / HOUR_MS) * HOUR_MS);
+  const h = new Date(startOfHour(timeMs));
   return { a: application, g: 'h', t: type, v: version, h, p: provider, m: model };
 }
 

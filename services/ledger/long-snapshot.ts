@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoError } from 'mongodb';
-import type { Snapshot } from './snapshot.js';
+import { inSnapshotSession, isSnapshotGone, type Snapshot } from './snapshot.js';
 import type { Store } from './store.js';
 import { isUnreachable, storeFault } from './store-fault.js';
 
@@ -16,26 +16,23 @@ export async function inLongSnapshot<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
-    const session = store.client.startSession({ snapshot: true });
     try {
-      // The client's own read concern would hide that of the session.
-      return await body({ session, readConcern: { level: 'snapshot' }, maxTimeMS: SNAPSHOT_TIME_MAX_MS });
+      return await inSnapshotSession(store, () => SNAPSHOT_TIME_MAX_MS, body);
     } catch (error) {
       signal.throwIfAborted();
       if (attempt >= ATTEMPTS_MAX || !isPassing(error)) throw storeFault(error);
       await sleep(attempt * BACKOFF_MS);
-    } finally {
-      await session.endSession().catch(() => undefined); // Only gives a server-side resource back early.
     }
   }
 }
 
 function isPassing(error: unknown): boolean {
-  return error instanceof MongoError && (GONE_CODES.has(Number(error.code)) || isUnreachable(error));
+  if (isSnapshotGone(error)) return true;
+  return error instanceof MongoError && (PASSING_CODES.has(Number(error.code)) || isUnreachable(error));
 }
 
-/** SnapshotTooOld, SnapshotUnavailable, CursorNotFound, InterruptedDueToReplStateChange. */
-const GONE_CODES = new Set([239, 246, 43, 11_602]);
+/** CursorNotFound, InterruptedDueToReplStateChange. */
+const PASSING_CODES = new Set([43, 11_602]);
 const ATTEMPTS_MAX = 8;
 const BACKOFF_MS = 100;
 const SNAPSHOT_TIME_MAX_MS = 280_000;

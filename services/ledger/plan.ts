@@ -84,9 +84,9 @@ class BatchPlan {
   readonly #useful = new Map<string, string>();
   readonly #adoptions = new Map<string, Adoption>();
   /** Unit kinds that this batch adds to experiences. */
-  readonly #unitKinds = new Map<string, Set<string>>();
+  readonly #unitKinds = new Map<string, ReadonlySet<string>>();
   /** Unit kinds that this batch is the first of its application to use. */
-  readonly #applicationKinds = new Map<string, Set<string>>();
+  readonly #applicationKinds = new Map<string, ReadonlySet<string>>();
 
   constructor(facts: Facts) {
     this.#facts = facts;
@@ -123,9 +123,7 @@ class BatchPlan {
 
     const place = this.#place(entry);
     const event = newEvent(entry, place, this.#state(entry.application).prices);
-    this.#checkApplicationKinds(entry.application, event.units);
-    if (place !== undefined) this.#addUnitKinds(entry.application, place.experience, event.units);
-    this.#noteApplicationKinds(entry.application, event.units);
+    this.#addUnitKinds(entry.application, place?.experience, event.units);
     this.#demoteEarlier(entry.application, event);
     this.#events.set(key, { application: entry.application, event, contentHash: entry.contentHash });
     if (place?.created === true) this.#create(entry.application, place.experience);
@@ -210,36 +208,25 @@ class BatchPlan {
     return { experience, created: false, replaced, warnings, adoption };
   }
 
-  /** A rollup may hold all the kinds of an application. */
-  #checkApplicationKinds(application: string, units: Units): void {
-    const known = this.#facts.unitKinds.get(application);
-    const added = this.#applicationKinds.get(application);
-    let count = (known?.size ?? 0) + (added?.size ?? 0);
-    for (const kind of units.keys()) if (known?.has(kind) !== true && added?.has(kind) !== true) count += 1;
-    if (count <= APPLICATION_UNIT_KINDS_MAX) return;
-    const description = `names kinds that the application has not used; it may use ${APPLICATION_UNIT_KINDS_MAX}`;
-    throw invalidFields([{ field: 'record.units', description }]);
-  }
-
-  #noteApplicationKinds(application: string, units: Units): void {
-    for (const kind of units.keys()) {
-      if (this.#facts.unitKinds.get(application)?.has(kind) === true) continue;
-      const added = this.#applicationKinds.get(application) ?? new Set();
-      this.#applicationKinds.set(application, added.add(kind));
+  /**
+   * Totals by kind live in one document, and a rollup may hold all the kinds of an application, so callers cannot be let
+   * to make up kinds without end. A refused event leaves nothing behind.
+   */
+  #addUnitKinds(application: string, experience: Experience | undefined, units: Units): void {
+    const known = this.#facts.unitKinds.get(application) ?? NO_KINDS;
+    const ofApplication = withKinds(units, known, this.#applicationKinds.get(application), {
+      max: APPLICATION_UNIT_KINDS_MAX,
+      problem: `names kinds that the application has not used; it may use ${APPLICATION_UNIT_KINDS_MAX}`,
+    });
+    if (experience !== undefined) {
+      const key = factKey(application, experience.id);
+      const ofExperience = withKinds(units, experience.totals.units, this.#unitKinds.get(key), {
+        max: EXPERIENCE_UNIT_KINDS_MAX,
+        problem: `names kinds that the experience has not; it may have ${EXPERIENCE_UNIT_KINDS_MAX}`,
+      });
+      if (ofExperience !== undefined) this.#unitKinds.set(key, ofExperience);
     }
-  }
-
-  /** Totals by kind live in one document, so callers cannot be let to make up kinds without end. */
-  #addUnitKinds(application: string, { id, totals }: Experience, units: Units): void {
-    const fresh = [...units.keys()].filter((kind) => !totals.units.has(kind));
-    if (fresh.length === 0) return;
-    const key = factKey(application, id);
-    const added = new Set([...(this.#unitKinds.get(key) ?? []), ...fresh]);
-    if (totals.units.size + added.size > EXPERIENCE_UNIT_KINDS_MAX) {
-      const description = `names kinds that the experience has not; it may have ${EXPERIENCE_UNIT_KINDS_MAX}`;
-      throw invalidFields([{ field: 'record.units', description }]);
-    }
-    this.#unitKinds.set(key, added);
+    if (ofApplication !== undefined) this.#applicationKinds.set(application, ofApplication);
   }
 
   #demoteEarlier(application: string, event: UsageEvent): void {
@@ -349,5 +336,20 @@ function repeated(entry: EventEntry, known: StoredEvent): Outcome {
   return { kind: 'event', event: known.event, duplicate: true };
 }
 
+/** What was added so far with those of the units that are not known; undefined: the units add none. */
+function withKinds(
+  units: Units,
+  known: { readonly size: number; has(kind: string): boolean },
+  added: ReadonlySet<string> | undefined,
+  bound: { readonly max: number; readonly problem: string },
+): ReadonlySet<string> | undefined {
+  const fresh = [...units.keys()].filter((kind) => !known.has(kind));
+  if (fresh.length === 0) return undefined;
+  const all = new Set([...(added ?? []), ...fresh]);
+  if (known.size + all.size <= bound.max) return all;
+  throw invalidFields([{ field: 'record.units', description: bound.problem }]);
+}
+
+const NO_KINDS: ReadonlySet<string> = new Set();
 const EXPERIENCE_UNIT_KINDS_MAX = 256;
 const APPLICATION_UNIT_KINDS_MAX = 1_024;

@@ -36,7 +36,7 @@ export class RollupDeltas {
   }
 
   #of(application: string, event: UsageEvent): Sums {
-    const h = startOfHour(event.eventTime);
+    const h = startOfHour(event.eventTime.getTime());
     const key: HourKey = {
       a: application,
       t: event.experienceType,
@@ -73,8 +73,8 @@ function textOf({ a, t, v, p, m }: HourKey, h: number): string {
   return `${a}\n${t}\n${v}\n${h}\n${p}\n${m}`;
 }
 
-export function startOfHour(time: Date): number {
-  return Math.floor(time.getTime() / HOUR_MS) * HOUR_MS;
+export function startOfHour(timeMs: number): number {
+  return Math.floor(timeMs / HOUR_MS) * HOUR_MS;
 }
 
 export function startOfDay(timeMs: number): number {

@@ -12,17 +12,28 @@ export async function inSnapshot<T>(
   deadline: number,
   read: (snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
+  try {
+    return await inSnapshotSession(store, () => timeLeftMs(deadline), read);
+  } catch (error) {
+    throw isSnapshotGone(error) ? unsettled(error) : storeFault(error);
+  }
+}
+
+/** The same, with the store's own errors; `timeMaxMs` is asked for each read. */
+export async function inSnapshotSession<T>(
+  store: Store,
+  timeMaxMs: () => number,
+  read: (snapshot: Snapshot) => Promise<T>,
+): Promise<T> {
   const session = store.client.startSession({ snapshot: true });
   try {
     return await read({
       session,
-      readConcern: SNAPSHOT,
+      readConcern: { level: 'snapshot' },
       get maxTimeMS() {
-        return timeLeftMs(deadline);
+        return timeMaxMs();
       },
     });
-  } catch (error) {
-    throw isSnapshotGone(error) ? unsettled(error) : storeFault(error);
   } finally {
     await session.endSession().catch(() => undefined); // Only gives a server-side resource back early.
   }
@@ -38,10 +49,9 @@ export interface Snapshot {
 }
 
 /** An index was made, or a collection, after that moment: the next one will do. */
-function isSnapshotGone(error: unknown): boolean {
+export function isSnapshotGone(error: unknown): boolean {
   return error instanceof MongoServerError && SNAPSHOT_GONE_CODES.has(Number(error.code));
 }
 
-const SNAPSHOT = { level: 'snapshot' } as const;
 /** SnapshotTooOld, SnapshotUnavailable. */
 const SNAPSHOT_GONE_CODES = new Set([239, 246]);

@@ -5,7 +5,7 @@ import type { ExperiencePosition } from '../ledger/experiences.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
-import type { PageTokens } from './page-token.js';
+import { fromTimeAndId, type PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
 import { toWireExperience } from './to-wire.js';
@@ -88,9 +88,7 @@ export function experienceService(
 }
 
 function fromTokenPosition(position: unknown): ExperiencePosition | undefined {
-  if (!Array.isArray(position)) return undefined;
-  const [time, id] = position as readonly unknown[];
-  if (typeof time !== 'number' || typeof id !== 'string') return undefined;
-  const uuid = parseUuid(id);
-  return uuid === undefined ? undefined : { createTime: new Date(time), id: uuid };
+  const at = fromTimeAndId(position);
+  const id = at && parseUuid(at.id);
+  return at === undefined || id === undefined ? undefined : { createTime: at.time, id };
 }

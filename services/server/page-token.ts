@@ -49,6 +49,14 @@ export class PageTokens {
   }
 }
 
+/** The position of a list in the order of a time and an id; undefined for any other. */
+export function fromTimeAndId(position: unknown): { readonly time: Date; readonly id: string } | undefined {
+  if (!Array.isArray(position)) return undefined;
+  const [time, id] = position as readonly unknown[];
+  if (typeof time !== 'number' || typeof id !== 'string') return undefined;
+  return { time: new Date(time), id };
+}
+
 const TOKEN_VERSION = 1;
 const SIGNATURE_BYTES = 16;
 const TOKEN_LENGTH_MAX = 4_096;

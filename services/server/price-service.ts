@@ -12,7 +12,7 @@ import { providerId } from '../pricing/provider-id.js';
 import { fromWireRates, fromWireTime } from './from-wire.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
-import type { PageTokens } from './page-token.js';
+import { fromTimeAndId, type PageTokens } from './page-token.js';
 import { RequestCheck } from './request-check.js';
 import { toWireCost, toWirePrice } from './to-wire.js';
 
@@ -111,10 +111,8 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
 }
 
 function fromRepricingPosition(position: unknown): UnpricedPosition | undefined {
-  if (!Array.isArray(position)) return undefined;
-  const [time, eventId] = position as readonly unknown[];
-  if (typeof time !== 'number' || typeof eventId !== 'string') return undefined;
-  return { eventTime: new Date(time), eventId };
+  const at = fromTimeAndId(position);
+  return at && { eventTime: at.time, eventId: at.id };
 }
 
 function checkedPriceId(text: string, check: RequestCheck): Uuid {

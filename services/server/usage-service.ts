@@ -8,7 +8,7 @@ import { batchRecordUsage } from './batch-record-usage.js';
 import { fromWireUsageRecord } from './from-wire.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
-import type { PageTokens } from './page-token.js';
+import { fromTimeAndId, type PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
 import { UsageStream } from './stream-usage.js';
@@ -77,10 +77,8 @@ export function usageService(
 }
 
 function fromTokenPosition(position: unknown): EventPosition | undefined {
-  if (!Array.isArray(position)) return undefined;
-  const [time, eventId] = position as readonly unknown[];
-  if (typeof time !== 'number' || typeof eventId !== 'string') return undefined;
-  return { recordTime: new Date(time), eventId };
+  const at = fromTimeAndId(position);
+  return at && { recordTime: at.time, eventId: at.id };
 }
 
 /** Each may hold a window of messages; see stream-usage.ts. */
