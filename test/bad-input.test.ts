@@ -24,6 +24,8 @@ const usage = contract.UsageService.service;
 const costs = contract.CostService.service;
 const runs = contract.ExperienceRunService.service;
 const prices = contract.PriceService.service;
+const documents = contract.DocumentService.service;
+const runState = contract.RunStateService.service;
 
 const UUID_TEXT = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 const MEBIBYTE = 1024 * 1024;
@@ -401,6 +403,147 @@ describe('every bad field is named', () => {
           properties: { '': 'x' },
         }),
       ['experience_type', 'experience_version', 'user_id', 'properties'],
+    ],
+    [
+      'beginning a document badly',
+      () =>
+        raw.call(documents.CreateDocument, {
+          documentId: 'mine',
+          name: 'n'.repeat(257),
+          retention: { seconds: '59', nanos: 999_999_999 },
+        }),
+      ['document_id', 'name', 'retention'],
+    ],
+    [
+      'keeping a document for longer than a year',
+      () => raw.call(documents.CreateDocument, { retention: { seconds: '31536000', nanos: 1_000_000 } }),
+      ['retention'],
+    ],
+    [
+      'appending nothing to no document',
+      () => raw.call(documents.AppendDocument, { offset: '1' }),
+      ['offset', 'content', 'document_id'],
+    ],
+    [
+      'appending too much',
+      () => raw.call(documents.AppendDocument, { documentId: randomUUID(), content: Buffer.alloc(786_433) }),
+      ['content'],
+    ],
+    [
+      'appending beyond 50 MiB',
+      () =>
+        raw.call(documents.AppendDocument, {
+          documentId: randomUUID(),
+          offset: '52428800',
+          content: Buffer.of(1),
+        }),
+      ['content'],
+    ],
+    [
+      'committing nothing',
+      () => raw.call(documents.CommitDocument, {}),
+      ['size_bytes', 'sha256', 'document_id'],
+    ],
+    [
+      'committing more than 50 MiB by half a hash',
+      () =>
+        raw.call(documents.CommitDocument, {
+          documentId: randomUUID(),
+          sizeBytes: '52428801',
+          sha256: '0'.repeat(63),
+        }),
+      ['size_bytes', 'sha256'],
+    ],
+    [
+      'reading before the start of no document',
+      () => readAll(service.client.documents.read('', { offset: -1, length: -1 })),
+      ['offset', 'length', 'document_id'],
+    ],
+    [
+      'reading behind the end of a document',
+      async () => {
+        const { documentId } = await service.client.documents.upload('text');
+        await readAll(service.client.documents.read(documentId, { offset: 5 }));
+      },
+      ['offset'],
+    ],
+    ['getting no document', () => raw.call(documents.GetDocument, {}), ['document_id']],
+    ['deleting no document', () => raw.call(documents.DeleteDocument, {}), ['document_id']],
+    [
+      'keeping no result of no step',
+      () => raw.call(runState.PutAnswer, {}),
+      ['operation_key', 'content', 'experience_id'],
+    ],
+    [
+      'keeping too large a result',
+      () =>
+        raw.call(runState.PutAnswer, {
+          experienceId: randomUUID(),
+          operationKey: 'k'.repeat(513),
+          content: Buffer.alloc(262_145),
+        }),
+      ['operation_key', 'content'],
+    ],
+    [
+      'reading the result of no step',
+      () => raw.call(runState.GetAnswer, {}),
+      ['operation_key', 'experience_id'],
+    ],
+    ['appending no turn', () => raw.call(runState.AppendTurn, { experienceId: randomUUID() }), ['turn']],
+    [
+      'appending a turn with everything too long',
+      () =>
+        raw.call(runState.AppendTurn, {
+          turn: {
+            turnId: 'first',
+            number: 10_001,
+            question: 'q'.repeat(16_385),
+            answer: 'a'.repeat(65_537),
+            passages: times(17, () => ({ offset: '-1', length: '52428801', text: 'é'.repeat(4_097) })),
+          },
+        }),
+      [
+        'turn.turn_id',
+        'turn.number',
+        'turn.passages',
+        ...times(16, (n) =>
+          ['text', 'offset', 'length'].map((field) => `turn.passages[${n}].${field}`),
+        ).flat(),
+        'turn.question',
+        'turn.answer',
+        'experience_id',
+      ],
+    ],
+    [
+      'listing less than no turns',
+      () =>
+        raw.call(runState.ListTurns, {
+          experienceId: randomUUID(),
+          turnId: 'first',
+          afterNumber: -1,
+          pageSize: -1,
+          pageToken: 'x',
+        }),
+      ['page_size', 'turn_id', 'after_number', 'page_token'],
+    ],
+    [
+      'publishing no output',
+      () => raw.call(runState.PublishRunOutput, { experienceId: randomUUID() }),
+      ['output'],
+    ],
+    [
+      'publishing output of no step',
+      () => raw.call(runState.PublishRunOutput, { output: {} }),
+      ['output.attempt', 'output.sequence', 'output.text', 'output.output_key', 'experience_id'],
+    ],
+    [
+      'publishing too much output',
+      () =>
+        raw.call(runState.PublishRunOutput, {
+          experienceId: randomUUID(),
+          output: { outputKey: 'k'.repeat(129), attempt: 1, sequence: 100_001, text: 'x'.repeat(16_385) },
+        }),
+      ['output.sequence', 'output.text', 'output.output_key'],
     ],
     ['getting no experience', () => raw.call(experiences.GetExperience, {}), ['experience_id']],
     ['deleting no experience', () => raw.call(experiences.DeleteExperience, {}), ['experience_id']],
@@ -795,7 +938,74 @@ describe('a reason', () => {
         await service.client.runs.get(experience.experienceId);
       },
     ],
+    DOCUMENT_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.documents.get(randomUUID())],
+    DOCUMENT_ALREADY_EXISTS: [
+      'ALREADY_EXISTS',
+      undefined,
+      async () => {
+        const documentId = await documentBegun();
+        await raw.call(documents.CreateDocument, { documentId, name: 'other' });
+      },
+    ],
+    DOCUMENT_COMMITTED: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => {
+        const { documentId } = await service.client.documents.upload('text');
+        await raw.call(documents.AppendDocument, { documentId, content: Buffer.from('more') });
+      },
+    ],
+    DOCUMENT_MISMATCH: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () =>
+        raw.call(documents.CommitDocument, {
+          documentId: await documentBegun(),
+          sizeBytes: '4',
+          sha256: '0'.repeat(64),
+        }),
+    ],
+    DOCUMENT_NOT_COMMITTED: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => service.client.documents.readText(await documentBegun()),
+    ],
     PRICE_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.prices.get(randomUUID())],
+    LIMIT_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.limits.get(randomUUID())],
+    LIMIT_REACHED: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => {
+        const config = { maxCost: '1', type: 'BLOCK' } as const;
+        const { limit } = await service.client.limits.create({ name: randomUUID(), ...config });
+        const { provider, model } = CALL;
+        const call = { eventId: randomUUID(), provider, model, limitIds: [limit.limitId] };
+        await service.client.usage.reserve({ ...call, estimate: { cost: '2' } });
+      },
+    ],
+    LIMIT_ALREADY_EXISTS: [
+      'ALREADY_EXISTS',
+      undefined,
+      async () => {
+        await service.client.limits.create({ name: 'Taken', maxCost: '1' });
+        await service.client.limits.create({ name: 'Taken', maxCost: '2' });
+      },
+    ],
+    LIMIT_MAX_BELOW_SPEND: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => {
+        const { limit } = await service.client.limits.create({ name: 'Spent', maxCost: '5' });
+        const units = { text: { input: 2 } }; // Each costs 1.
+        await service.client.usage.record({
+          provider: 'acme',
+          model: 'one',
+          units,
+          limitIds: [limit.limitId],
+        });
+        await service.client.limits.update(limit.limitId, { maxCost: '1' });
+      },
+    ],
     REPRICING_ALREADY_EXISTS: [
       'ALREADY_EXISTS',
       undefined,
@@ -841,6 +1051,24 @@ describe('a reason', () => {
         await raw.call(usage.RecordUsage, { record: { ...CALL, eventId, step: 'other' } });
       },
     ],
+    TURN_ALREADY_EXISTS: [
+      'ALREADY_EXISTS',
+      undefined,
+      async () => {
+        const [experienceId, turnId] = [randomUUID(), randomUUID()];
+        await service.client.runState.appendTurn(experienceId, { turnId, question: 'One?', answer: 'One.' });
+        await service.client.runs.ask({ experienceId, turnId, question: 'Two?' });
+      },
+    ],
+    TURN_REFUSED: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => {
+        const experienceId = await startRun(service);
+        await terminateRun(experienceId);
+        await service.client.runs.ask({ experienceId, question: 'Is it still there?' });
+      },
+    ],
     ETAG_MISMATCH: [
       'ABORTED',
       undefined,
@@ -850,6 +1078,14 @@ describe('a reason', () => {
       'FAILED_PRECONDITION',
       undefined,
       () => service.client.runs.start({ experienceType: 'Summary', document: { content: 'Text' } }),
+    ],
+    EXPERIENCE_HAS_NO_BUDGET: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => {
+        const { experience } = await service.client.experiences.create({ experienceType: 'Summary' });
+        await service.client.runs.raiseBudget(experience.experienceId, '1');
+      },
     ],
     EXPERIENCE_RUN_NOT_RUNNING: [
       'FAILED_PRECONDITION',
@@ -923,6 +1159,10 @@ describe('a reason', () => {
     for (const reason of FAULT_REASONS) expect(reason).toMatch(/^[A-Z_]{1,63}$/);
   });
 });
+
+async function documentBegun(): Promise<string> {
+  return (await raw.call(documents.CreateDocument, {})).document?.documentId ?? '';
+}
 
 function reasonsOfContract(): Readonly<Record<string, number>> {
   const file = 'experiences/v1/error_reason.proto';

@@ -64,6 +64,7 @@ describe('many records at once', () => {
         priceId: expect.stringMatching(/^[0-9a-f-]{36}$/),
         unpricedUnits: [],
         warnings: [],
+        settlement: 'NONE',
       },
     });
     expect(batch.results.filter(({ ack }) => ack?.experienceCreated)).toHaveLength(1);
@@ -297,7 +298,7 @@ describe('a message that is small and holds very much', () => {
   });
 
   test('is never let through, however its bytes are changed', () => {
-    const limits = { ...USAGE_LIMITS.BatchRecordUsage, recordsMax: 4 };
+    const limits = { ...USAGE_LIMITS.BatchRecordUsage, itemsMax: 4 };
     const seed = BatchRecordUsage.requestSerialize({
       view: 'BATCH_VIEW_ERRORS_ONLY',
       records: times(4, () => ({ ...wire, latencyMs: '100000', outcome: 'USAGE_OUTCOME_FAILED' as const })),

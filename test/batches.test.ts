@@ -308,7 +308,12 @@ function soon(): number {
 }
 
 async function createType(name: string, application = 'default'): Promise<void> {
-  const content = { description: name, workflowType: undefined, taskQueue: undefined };
+  const content = {
+    description: name,
+    workflowType: undefined,
+    taskQueue: undefined,
+    limitConfig: undefined,
+  };
   await ledger.types.create(application, name, content, soon());
 }
 
@@ -325,6 +330,7 @@ function brief(outcomes: readonly Outcome[]): readonly string[] {
     if (outcome.kind === 'refused') return outcome.fault.reason;
     if (outcome.kind === 'repricing') return 'repriced';
     if (outcome.kind === 'experience') return outcome.alreadyExisted ? 'existed' : 'created';
+    if (outcome.kind !== 'event') return outcome.kind;
     const { event, duplicate } = outcome;
     const worth = event.useful ? 'useful' : 'wasted';
     return `${duplicate ? 'duplicate' : 'recorded'} ${worth} ${formatMoney(event.cost.total)}`;

@@ -4,14 +4,19 @@ import { newUuid } from '../services/domain/new-uuid.js';
 import { answerCounts } from './bench/answer-counts.js';
 import { benchRecord } from './bench/bench-record.js';
 import { selfTimes } from './bench/cpu-profile.js';
+import { criticalPath } from './bench/critical-path.js';
 import { ledgerJson, ledgerText } from './bench/ledger-report.js';
 import { QUICK } from './bench/ledger-sizes.js';
 import type { LedgerMeasurement } from './bench/ledger-suite.js';
 import { figuresOf, type Round } from './bench/leg.js';
+import type { PluginLeg } from './bench/plugin-rounds.js';
 import { processUsage } from './bench/process-usage.js';
 import { RequestTemplate, SEQUENCE_MIN } from './bench/request-template.js';
 import { median, percentile, ratioOfRounds } from './bench/statistics.js';
 import { differences } from './bench/stored-books.js';
+import { isBalanced, workflowJson, workflowText } from './bench/workflow-report.js';
+import { QUICK as QUICK_WORKFLOW } from './bench/workflow-sizes.js';
+import type { WorkflowMeasurement } from './bench/workflow-suite.js';
 
 /** The arithmetic of the benchmark. How fast anything is, is nothing to test. */
 
@@ -190,6 +195,108 @@ test('the report gives programs every figure, and people each target', () => {
   expect(ledgerText({ ...measured, rawDocumentsSame: false })).toContain('NOT those of the service');
 });
 
+test.each([
+  [1, 6, 4, [1], 1],
+  [6, 6, 4, [6, 1], 3],
+  // 13 are two groups of 6 and one that goes up alone, then three are one group.
+  [13, 6, 4, [13, 2, 1], 6],
+  [226, 6, 4, [226, 38, 7, 1, 1], 71],
+  [226, 6, 300, [226, 38, 7, 1, 1], 5],
+])(
+  '%d chunks at a fan-in of %d with %d calls side by side are %j calls, %d one after the other',
+  (...given) => {
+    const [chunkCount, fanIn, parallelCalls, callsOfLevels, steps] = given;
+    expect(criticalPath(chunkCount, fanIn, parallelCalls)).toMatchObject({ callsOfLevels, steps });
+  },
+);
+
+test('the report of the workflow suite gives programs every figure, and people each target', () => {
+  const measured = workflowSample();
+  const json = workflowJson(measured);
+  expect(json).toMatchObject({
+    suite: 'workflow',
+    ratios: { withPluginToWithout: 1.15 },
+    ratiosOfRounds: { withPluginToWithout: { least: 1.1, most: 1.2 } },
+    historyEventsAdded: 0,
+    // 40 ms over 10 activities, and 15.
+    pluginCpuMsPerActivity: 2.5,
+    // 345 ms against 300, of 5 activities.
+    pluginLatencyMsPerActivity: 9,
+    withPlugin: { p50Ms: 330, p99Ms: 360, runs: 4 },
+    withoutPlugin: { p50Ms: 300, p99Ms: 300, runs: 4 },
+    books: { balanced: true },
+    summary: { wallToIdeal: 1.6, wallToIdealOfRounds: { least: 1.5, most: 1.7 }, criticalPathSteps: 6 },
+    loadAverage: { before: 0.5, after: 1.5 },
+  });
+  expect(json.targets.map(({ name, isMet }) => [name, isMet])).toEqual([
+    ['withPluginToWithout', true],
+    ['historyEventsAdded', true],
+    ['summary.wallToIdeal', false],
+  ]);
+  expect(json.summary.criticalPath).toBe(
+    '13 chunks and 2 levels of a fan-in of 6 are 13 + 2 + 1 calls; with 4 side by side, level after level, ' +
+      '6 one after the other, of 300 ms each',
+  );
+  expect(JSON.parse(JSON.stringify(json))).toEqual(json);
+  const text = workflowText(measured);
+  for (const { name } of json.targets) expect(text).toContain(name);
+  expect(text).toContain(json.summary.criticalPath);
+});
+
+test('a plugin that did not record each paid call is told apart from one that is fast', () => {
+  const measured = workflowSample();
+  const { plugin } = measured;
+  const missing = { ...measured, plugin: { ...plugin, books: { ...plugin.books, events: 19 } } };
+  expect(isBalanced(measured)).toBe(true);
+  expect(isBalanced(missing)).toBe(false);
+  expect(workflowText(missing)).toContain('NOT EACH PAID CALL IS RECORDED: 19 of 20');
+  const open = { ...measured, plugin: { ...plugin, books: { ...plugin.books, openReservations: 1 } } };
+  expect(isBalanced(open)).toBe(false);
+});
+
+function workflowSample(): WorkflowMeasurement {
+  const leg = (latencyMs: number, workerCpuMs: number): PluginLeg => ({
+    latenciesMs: [latencyMs, latencyMs],
+    workerCpuMs,
+    activities: 10,
+  });
+  return {
+    quick: true,
+    machine: MACHINE,
+    sizes: { ...QUICK_WORKFLOW, activitiesOfRun: 5 },
+    loadAverage: { before: 0.5, after: 1.5 },
+    plugin: {
+      withPlugin: [leg(330, 40), leg(360, 40)],
+      withoutPlugin: [leg(300, 15), leg(300, 15)],
+      historyEvents: { withPlugin: 35, withoutPlugin: 35 },
+      books: { expectedEvents: 20, events: 20, openReservations: 0 },
+    },
+    summary: {
+      latencyMs: 300,
+      chunkTokens: 1_200,
+      fanIn: 6,
+      parallelCalls: 4,
+      documentBytes: 60_000,
+      chunkCount: 13,
+      path: { callsOfLevels: [13, 2, 1], calls: 16, steps: 6 },
+      idealMs: 1_800,
+      wallMs: [2_700, 3_060],
+      events: 16,
+      cpuMsPerCall: { service: 3, worker: Number.NaN },
+    },
+  };
+}
+
+const MACHINE = {
+  node: '20.19.0',
+  mongod: '6.0.5',
+  mongodCacheGb: 1,
+  cores: 2,
+  processor: 'a processor',
+  system: 'a system',
+  date: '2026-11-24T12:00:00.000Z',
+};
+
 /** One round of each load, with figures that are easily reckoned. */
 function sample(): LedgerMeasurement {
   const round = (eventsPerSecond: number): Round => ({
@@ -217,15 +324,7 @@ function sample(): LedgerMeasurement {
   );
   return {
     quick: true,
-    machine: {
-      node: '20.19.0',
-      mongod: '6.0.5',
-      mongodCacheGb: 1,
-      cores: 2,
-      processor: 'a processor',
-      system: 'a system',
-      date: '2026-11-24T12:00:00.000Z',
-    },
+    machine: MACHINE,
     sizes: QUICK,
     diskIsMemory: false,
     rawDocumentsSame: true,

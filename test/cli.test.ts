@@ -257,6 +257,10 @@ Unpriced: openai no-such-model, text: no price names the model.
       experienceVersion: 1,
       totals: {
         eventCount: 3,
+        heldCost: '0',
+        openReservationCount: 0,
+        unsettledCost: '0',
+        unsettledEventCount: 0,
         cost: { input: '0.0004536', output: '0.0003', total: '0.0007536', currencyCode: 'USD' },
         usefulCost: '0.0006036',
         wastedCost: '0.00015',
@@ -662,6 +666,59 @@ interface Listed {
   readonly priceId: string;
 }
 
+describe('documents', () => {
+  test('upload prints the id alone, show says what is kept, delete ends it', async () => {
+    const id = '7f1c3d2e-0000-4000-8000-00000000d0c5';
+    const path = join(folder, 'large-document.txt');
+    await writeFile(path, 'x'.repeat(1_500_000));
+    const upload = ['documents', 'upload', path, '--id', id];
+    for (const line of [upload, upload]) {
+      expect(await experiences(...line)).toMatchObject({ code: 0, stdout: `${id}\n`, stderr: '' });
+    }
+    const shown = await experiences('documents', 'show', id);
+    expect(shown.stdout).toMatch(
+      new RegExp(
+        `^Document    ${id}
+Name        large-document.txt
+Bytes       1,500,000
+SHA-256     [0-9a-f]{64}
+Created     <time>
+Kept until  <time>
+$`,
+      ),
+    );
+    expect(await experiences('documents', 'delete', id)).toMatchObject({
+      code: 0,
+      stdout: 'It is deleted.\n',
+    });
+    expect(await experiences('documents', 'delete', id)).toMatchObject({
+      code: 0,
+      stdout: 'There was no such document.\n',
+    });
+    const gone = await experiences('documents', 'show', id);
+    expect(gone).toMatchObject({ code: 1, stdout: '' });
+    expect(gone.stderr).toContain('There is no document');
+  });
+
+  test('upload takes a name and for how long it is kept', async () => {
+    const path = join(folder, 'report.txt');
+    const { stdout } = await experiences(
+      'documents',
+      'upload',
+      path,
+      '--name',
+      'A report',
+      '--keep',
+      '0.5',
+      '--json',
+    );
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({ name: 'A report', sizeBytes: 44, committed: true });
+    expect(Date.parse(document.expireTime) - Date.parse(document.createTime)).toBe(43_200_000);
+    expect((await experiences('documents', 'upload', path, '--keep', '366')).code).toBe(2);
+  });
+});
+
 describe('runs that a worker carries out', () => {
   let own: TestService;
   beforeAll(async () => {
@@ -691,6 +748,22 @@ describe('runs that a worker carries out', () => {
     expect(stdout).toContain(`State       completed\n`);
     expect(stdout).toContain(`Cost        $${totals.cost.total}\nCalls       1\n`);
     expect(stdout).toMatch(/\n\nsummary {5}\S.*\nchunkCount {2}1\nlevelCount {2}0\n$/s);
+  });
+
+  test('a large file is uploaded first, and a run may get a budget, which can be raised', async () => {
+    const path = join(folder, 'longer.txt');
+    await writeFile(path, 'The harbour was busy. '.repeat(30_000));
+    const parameters = '{"chunkTokens": 100000}';
+    const line = ['start', 'Runnable', path, '--parameters', parameters, '--budget', '2.50', '--watch'];
+    const { code, stdout, stderr } = await experiencesAt(own.address, ...line);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toMatch(/\nBudget {6}\$0\.\d+ of \$2\.5 spent\n/);
+    const id = /^Started (.*)\.\n/.exec(stderr)?.[1] ?? '';
+    const raised = await experiencesAt(own.address, 'budget', 'raise', id, '3');
+    expect(raised).toMatchObject({ code: 0, stdout: expect.stringContaining('$3') });
+    expect(raised.stderr).toContain('No run of it goes on that could be told.');
+    const none = await experiencesAt(own.address, 'start', 'Runnable', path, '--document-id', id);
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining('not both') });
   });
 
   test('a run that fails is exit code 1, and with --json still one document on standard output', async () => {
@@ -829,7 +902,7 @@ describe('refusals', () => {
       'a stale etag',
       ['types', 'update', 'Summary', '--description', 'x', '--etag', '"99"'],
       `error: The experience type 'Summary' has changed; its etag is now "1".
-  Look at the type again, then repeat with its current etag, or without --etag.
+  Look at it again, then repeat with its current etag, or without --etag.
 `,
     ],
     [
@@ -892,7 +965,7 @@ describe('wrong usage', () => {
     [
       'a run without anything to work on',
       ['start', 'Runnable'],
-      'A run needs a file to work on, or --parameters.',
+      'A run needs a file to work on, --document-id, or --parameters.',
     ],
     [
       'a file that is not there',
@@ -938,10 +1011,10 @@ describe('wrong usage', () => {
 
   test('a text that is larger than a run takes is refused before anything is started', async () => {
     const path = join(folder, 'large.txt');
-    await writeFile(path, 'x'.repeat(512 * 1024 + 1));
+    await writeFile(path, 'x'.repeat(50 * 1024 * 1024 + 1));
     const { code, stderr } = await experiences('start', 'Runnable', path);
     expect(code).toBe(2);
-    expect(stderr).toContain('has more than the 512 KiB that a run takes');
+    expect(stderr).toContain('has more than the 50 MiB that a run takes');
   });
 
   test('with --json it is a JSON object too', async () => {

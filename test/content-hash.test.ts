@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalUnits, unitKind } from '../services/domain/units.js';
 import type { UsageRecord } from '../services/domain/usage.js';
+import type { Uuid } from '../services/domain/uuid.js';
 import { canonicalJson, canonicalRecord, contentHash } from '../services/ledger/content-hash.js';
 
 const option = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
@@ -23,6 +24,7 @@ const anyRecord: fc.Arbitrary<UsageRecord> = fc.record({
     experienceVersion: option(fc.nat()),
     userId: option(text),
     requestTags: fc.array(text, { maxLength: 4 }),
+    limitIds: fc.array(fc.uuid() as fc.Arbitrary<Uuid>, { maxLength: 3 }),
   }),
   eventTime: option(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-12-31') })),
   provider: text,
@@ -70,8 +72,9 @@ describe('the content of a record', () => {
         const isUuid = /^[0-9a-f-]{36}$/.test(bare ?? '');
         const experienceId = isUuid ? bare : attribution.experienceId;
         const requestTags = attribution.requestTags.toSorted();
+        const limitIds = attribution.limitIds.toSorted();
         expect(canonicalRecord(record)).toBe(
-          canonicalJson({ ...facts, attribution: { ...attribution, experienceId, requestTags } }),
+          canonicalJson({ ...facts, attribution: { ...attribution, experienceId, requestTags, limitIds } }),
         );
       }),
     );

@@ -16,10 +16,13 @@ const RELEASED = join(PROTO, 'released.binpb');
 const SERVICES = [
   'AdminService',
   'CostService',
+  'DocumentService',
   'ExperienceRunService',
   'ExperienceService',
   'ExperienceTypeService',
+  'LimitService',
   'PriceService',
+  'RunStateService',
   'UsageService',
 ].map((name) => `experiences.v1.${name}`);
 /** How buf says that it found something. */
@@ -184,7 +187,7 @@ describe('every method', () => {
   });
 
   test('says which scope it needs, and one that only reads says so', () => {
-    expect(methods).toHaveLength(33);
+    expect(methods).toHaveLength(55);
     for (const { path, options } of methods) {
       const scope = options['[experiences.v1.required_scope]'];
       expect(scope, path).toMatch(/^SCOPE_(READ|RECORD|ADMIN)$/);
@@ -210,6 +213,9 @@ describe('every method', () => {
       'ExperienceService/ListExperiences',
       'PriceService/ListPrices',
       'PriceService/RepriceUnpriced',
+      'DocumentService/CreateDocument',
+      'LimitService/ListLimits',
+      'AdminService/SweepReservations',
       'AdminService/Verify',
       'AdminService/Repair',
     ];
@@ -250,7 +256,7 @@ describe('a client that is not ours, by reflection,', () => {
     const services = await buf(...options, '--list-services', `http://${service.address}`);
     expect(services.stdout.trim().split('\n').sort()).toEqual(SERVICES);
     const methods = await buf(...options, '--list-methods', `http://${service.address}`);
-    expect(methods.stdout.trim().split('\n')).toHaveLength(33);
+    expect(methods.stdout.trim().split('\n')).toHaveLength(55);
     expect(methods.stdout).toContain('experiences.v1.ExperienceRunService/WatchExperienceRun');
   });
 

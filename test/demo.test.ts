@@ -97,7 +97,7 @@ describe('the demo', { timeout: RUN_TIMEOUT_MS }, () => {
     ['that is binary', 'picture.png', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff]), 'is not UTF-8 text'],
     ['with a zero byte', 'zero.txt', 'a\u0000b', 'is not UTF-8 text'],
     ['that is empty', 'empty.txt', ' \n', 'is empty'],
-    ['that is too large', 'large.txt', 'x'.repeat(512 * 1024 + 1), '512 KiB'],
+    ['that is too large', 'large.txt', 'x'.repeat(512 * 1024 + 1), 'more than 524288'],
   ])('refuses a file %s by its name, before it starts anything', async (_what, name, content, message) => {
     const path = content === undefined ? join(folder, name) : await written(name, content);
     const demo = run(DEMO, [path]);
@@ -162,7 +162,11 @@ describe('npm start', { timeout: RUN_TIMEOUT_MS }, () => {
     });
     await whileStarted(environment, async (client) => {
       const types = await readAll(client.types.list());
-      expect(types.map(({ name }) => name).sort()).toEqual(['Document_Summarization', 'Kept']);
+      expect(types.map(({ name }) => name).sort()).toEqual([
+        'Document_Chatbot',
+        'Document_Summarization',
+        'Kept',
+      ]);
       // What Temporal knows of the run, and what the service has recorded of it.
       expect(await client.runs.get(experienceId)).toMatchObject({
         state: 'COMPLETED',

@@ -59,6 +59,51 @@ describe('an experience', () => {
     expect(again).toEqual({ ...first, alreadyExisted: true });
   });
 
+  test('created again with the limit that it owns is the existing one; with another it is refused', async () => {
+    const wanted = { experienceType: 'Summary', experienceId: randomUUID() };
+    const limitConfig = { maxCost: '5', type: 'BLOCK' } as const;
+    const first = await experiences.create({ ...wanted, limitConfig });
+    for (const again of [wanted, { ...wanted, limitConfig }])
+      expect(await experiences.create(again)).toEqual({ ...first, alreadyExisted: true });
+    for (const other of [{ ...limitConfig, maxCost: '3' }, { maxCost: '5' }]) {
+      await expect(experiences.create({ ...wanted, limitConfig: other })).rejects.toMatchObject({
+        code: 'ALREADY_EXISTS',
+        reason: 'EXPERIENCE_ALREADY_EXISTS',
+        metadata: { experience_id: wanted.experienceId, limit_id: wanted.experienceId, max_cost: '5' },
+      });
+    }
+  });
+
+  test('without a limit is not taken for one that has it', async () => {
+    const untyped = randomUUID();
+    await service.client.usage.record({ ...CALL, experienceId: untyped });
+    const unlimited = await newExperience();
+    const deleted = randomUUID();
+    const limitConfig = { maxCost: '5', type: 'BLOCK' } as const;
+    await experiences.create({ experienceType: 'Summary', experienceId: deleted, limitConfig });
+    await service.client.limits.delete(deleted);
+    for (const experienceId of [untyped, unlimited, deleted]) {
+      const create = experiences.create({ experienceType: 'Summary', experienceId, limitConfig });
+      await expect(create).rejects.toMatchObject({
+        code: 'FAILED_PRECONDITION',
+        reason: 'EXPERIENCE_HAS_NO_BUDGET',
+        metadata: { experience_id: experienceId },
+      });
+    }
+    expect(await experiences.get(untyped)).toMatchObject({ experienceType: undefined });
+  });
+
+  test('has the highest of the budgets that it is raised to at once', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const limitConfig = { maxCost: '1', type: 'BLOCK' } as const;
+      const { experience } = await experiences.create({ experienceType: 'Summary', limitConfig });
+      const { experienceId } = experience;
+      const amounts = ['9', '2', '8', '3', '7', '4', '6', '5'];
+      await Promise.all(amounts.map((amount) => service.client.runs.raiseBudget(experienceId, amount)));
+      expect((await service.client.limits.get(experienceId)).limit.maxCost).toBe('9');
+    }
+  });
+
   test('created by twenty calls at once is one experience', async () => {
     const experienceId = randomUUID();
     const answers = await Promise.all(

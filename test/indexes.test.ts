@@ -2,8 +2,12 @@ import { type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { BookCheckMessage, ExperiencesClient } from '../services/client/index.js';
 import { contract } from '../services/contract/contract.js';
+import { wholeMoney } from '../services/domain/money.js';
 import { newUuid } from '../services/domain/new-uuid.js';
+import { newOwnLimit, toLimitDocument } from '../services/ledger/limit-document.js';
+import type { LimitDocument } from '../services/ledger/limit-fields.js';
 import { RawClient, readPages } from './support/raw-client.js';
+import { readAll } from './support/read-all.js';
 import { startTestService, type TestService } from './support/service.js';
 
 /**
@@ -26,6 +30,9 @@ let raw: RawClient;
 let db: Db;
 const mongo = new MongoClient(inject('mongodbUri'));
 const experiences: string[] = [];
+const limits: string[] = [];
+const conversation = newUuid();
+let document = '';
 
 beforeAll(async () => {
   service = await startTestService();
@@ -46,6 +53,11 @@ beforeAll(async () => {
   await inParallel(200, 1, async (index) => {
     await client.usage.record({ ...call, experienceId: alive, operationKey: `operation ${index}` });
   });
+  await inParallel(60, 1, async () => {
+    await client.runState.appendTurn(conversation, { turnId: newUuid(), question: 'q', answer: 'a' });
+  });
+  await client.runState.putAnswer(conversation, 'key', 'result');
+  document = (await client.documents.upload('x'.repeat(1_000_000))).documentId;
   await inParallel(60, 1, async (index) => {
     await client.prices.create({
       provider: `provider ${index % 3}`,
@@ -54,6 +66,14 @@ beforeAll(async () => {
       effectiveTime: new Date(1_700_000_000_000 + index * 60_000),
     });
   });
+  await inParallel(60, 1, async (index) => {
+    const tags = ['all', ...(index % 2 === 0 ? ['even'] : [])];
+    const { limit } = await client.limits.create({ name: `limit ${index}`, maxCost: '1', tags });
+    limits.push(limit.limitId);
+    if (index % 10 === 9) await client.limits.delete(limit.limitId);
+    await ownLimit();
+  });
+  for (let resets = 0; resets < 5; resets += 1) await client.limits.reset(limits[0] ?? '');
 }, 60_000);
 afterAll(async () => {
   raw.close();
@@ -64,6 +84,7 @@ afterAll(async () => {
 describe('a list reads a page from an index, at its start and at its end:', () => {
   const { ListExperiences } = contract.ExperienceService.service;
   const { ListExperienceTypes } = contract.ExperienceTypeService.service;
+  const { ListLimits } = contract.LimitService.service;
   const { ListPrices } = contract.PriceService.service;
   const { ListUsage } = contract.UsageService.service;
   type List = (
@@ -81,6 +102,13 @@ describe('a list reads a page from an index, at its start and at its end:', () =
     async (pageToken) => {
       const answer = await raw.call(ListPrices, { ...filter, pageSize: PAGE, pageToken });
       return { items: answer.prices, nextPageToken: answer.nextPageToken };
+    };
+
+  const listLimits =
+    (filter: object): List =>
+    async (pageToken) => {
+      const answer = await raw.call(ListLimits, { ...filter, pageSize: PAGE, pageToken });
+      return { items: answer.limits, nextPageToken: answer.nextPageToken };
     };
 
   test.each<[what: string, list: List, pagesMin: number]>([
@@ -107,10 +135,35 @@ describe('a list reads a page from an index, at its start and at its end:', () =
       },
       10,
     ],
+    ['limits', listLimits({}), 3],
+    ['limits with the deleted', listLimits({ showDeleted: true }), 3],
+    ['limits with owned ones', listLimits({ showOwned: true }), 5],
+    ['limits with a tag', listLimits({ tags: ['all'] }), 3],
+    ['limits with two tags', listLimits({ tags: ['all', 'even'], showDeleted: true }), 2],
+    ['limits with a tag, owned ones too', listLimits({ tags: ['all'], showOwned: true }), 5],
+    ['limits with a name', listLimits({ name: 'limit 7' }), 1],
     ['all prices', listPrices({}), 50],
     ['own prices', listPrices({ source: 'PRICE_SOURCE_APPLICATION' }), 3],
     ['prices of a provider', listPrices({ provider: 'openai' }), 3],
     ['prices of a model', listPrices({ provider: 'provider 1', model: 'model 1' }), 1],
+    [
+      'turns of a conversation',
+      async (pageToken) => {
+        const request = { experienceId: conversation, pageSize: PAGE, pageToken };
+        const answer = await raw.call(contract.RunStateService.service.ListTurns, request);
+        return { items: answer.turns, nextPageToken: answer.nextPageToken };
+      },
+      3,
+    ],
+    [
+      'turns of a conversation from its end',
+      async (pageToken) => {
+        const request = { experienceId: conversation, pageSize: PAGE, pageToken, descending: true };
+        const answer = await raw.call(contract.RunStateService.service.ListTurns, request);
+        return { items: answer.turns, nextPageToken: answer.nextPageToken };
+      },
+      3,
+    ],
     [
       'experience types',
       async (pageToken) => {
@@ -167,6 +220,24 @@ describe('a call touches what its key names:', () => {
       },
       4,
     ],
+    ['a limit with its five past periods', () => client.limits.get(limits[0] ?? ''), 1],
+    ['a new limit', () => client.limits.create({ name: 'another', maxCost: '1' }), 1],
+    ['a limit that exists', () => client.limits.create({ name: 'another', maxCost: '1' }), 1],
+    ['another maximum', () => client.limits.update(limits[1] ?? '', { maxCost: '2' }), 1],
+    ['another name of a limit', () => client.limits.update(limits[1] ?? '', { name: 'renamed' }), 1],
+    ['the reset of a limit', () => client.limits.reset(limits[1] ?? ''), 1],
+    ['the end of a limit', () => client.limits.delete(limits[2] ?? ''), 1],
+    ['what is known of a document', () => client.documents.get(document), 1],
+    // Its record, and its parts: the key of each, and where the next one would be.
+    ['a document', () => client.documents.readText(document, 1, 999_998), 8],
+    ['a range of a document', () => client.documents.readText(document, 500_000, 10), 2],
+    // The documents of the application are counted: two of them, the new one among them.
+    ['a new document', () => client.documents.upload('y'.repeat(1_000_000)), 8],
+    ['a deleted document', () => client.documents.delete(document), 5],
+    ['the result of a step', () => client.runState.getAnswer(conversation, 'key'), 1],
+    ['the result of a step again', () => client.runState.putAnswer(conversation, 'key', 'result'), 1],
+    ['a turn', () => client.runState.appendTurn(conversation, turn()), 1],
+    ['a turn by its id', () => readAll(client.runState.listTurns(conversation, { turnId: newUuid() })), 1],
     // Sums of the hour or the day: of the three types and of calls by themselves, in the lanes there are.
     ['the costs of a day', () => client.costs.query(TODAY), 40],
     ['the costs of a type', () => client.costs.query({ ...TODAY, experienceType: 'Chat' }), 10],
@@ -189,6 +260,10 @@ describe('a call touches what its key names:', () => {
     for (const { keysExamined } of done) expect(keysExamined ?? 0).toBeLessThanOrEqual(keysMax);
   });
 
+  function turn() {
+    return { turnId: newUuid(), question: 'q', answer: 'a' };
+  }
+
   async function priceAndEnd(): Promise<unknown> {
     const rates = { text: { input: { base: '1' } } };
     const { priceId } = await client.prices.create({ provider: 'another', model: 'another', rates });
@@ -208,6 +283,17 @@ test('figures that must agree are read at one moment', async () => {
 });
 
 describe('a check of the books reads from indexes only:', () => {
+  /** So that there are holds and charges. */
+  beforeAll(async () => {
+    const charged = { ...call, experienceId: experiences[0] ?? '', limitIds: [limits[0] ?? ''] };
+    const { units: _units, ...reserved } = charged;
+    await inParallel(10, 1, async (index) => {
+      const eventId = newUuid();
+      await client.usage.reserve({ ...reserved, eventId, estimate: { cost: '0.001' } });
+      if (index % 2 === 0) await client.usage.record({ ...charged, eventId });
+    });
+  });
+
   test.each<[what: string, check: () => AsyncIterable<BookCheckMessage>]>([
     ['all', () => client.admin.verify({ deep: true })],
     ['a type', () => client.admin.verify({ deep: true, experienceType: 'Chat' })],
@@ -216,12 +302,26 @@ describe('a check of the books reads from indexes only:', () => {
     ['a repair', () => client.admin.repair({ apply: true })],
   ])('%s', async (_what, check) => {
     const done = await profiled(async () => {
-      for await (const message of check())
+      for await (const message of check()) {
+        if ('progress' in message) continue; // Where it takes more than a second.
         expect(message).toMatchObject({ summary: { differenceCount: 0n } });
+      }
     });
     expectIndexed(done);
   });
 });
+
+/** As the ledger makes it for a new experience. */
+async function ownLimit(): Promise<void> {
+  const config = {
+    type: 'BLOCK',
+    maxCost: wholeMoney(1n),
+    threshold: wholeMoney(1n),
+    tags: ['all'],
+  } as const;
+  const limit = newOwnLimit(newUuid(), 'Summary', config, new Date());
+  await db.collection<LimitDocument>('limits').insertOne(toLimitDocument('default', limit));
+}
 
 /** What the profiler notes of a command. */
 interface Profiled {

@@ -1,8 +1,14 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { UUID } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ExperiencesClient, ExperiencesError, type UsageRecord } from '../services/client/index.js';
+import {
+  ExperiencesClient,
+  ExperiencesError,
+  type UsageEstimate,
+  type UsageRecord,
+} from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { expectBooks } from './support/books.js';
 import { type Mutant, type Mutation, makeMutant } from './support/mutant.js';
@@ -27,7 +33,11 @@ interface Call {
   /** Of a model that has no price until a repricing. */
   readonly unpriced: boolean;
   readonly tokens: number;
+  /** Which of the two limits it names. */
+  readonly limits: readonly number[];
 }
+
+type Estimate = 'units' | 'cost' | 'none';
 
 type Step =
   | { readonly do: 'record'; readonly call: Call }
@@ -35,6 +45,12 @@ type Step =
   | { readonly do: 'again'; readonly pick: number }
   | { readonly do: 'create'; readonly experience: number; readonly type: number }
   | { readonly do: 'delete'; readonly experience: number }
+  | { readonly do: 'reserve'; readonly call: Call; readonly estimate: Estimate }
+  /** Of a call that was reserved, or whose id was released before it was. */
+  | { readonly do: 'settle' | 'release' | 'expire' | 'reserve again'; readonly pick: number }
+  | { readonly do: 'release first'; readonly call: Call }
+  | { readonly do: 'sweep' }
+  | { readonly do: 'reset'; readonly limit: number }
   | { readonly do: 'reprice' | 'repair' };
 
 /** Steps that are taken at once, and what befalls the service or the store in the middle of them. */
@@ -58,6 +74,7 @@ const anyCall: fc.Arbitrary<Call> = fc.record({
   succeeded: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false)),
   unpriced: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, fc.constant(true)),
   tokens: fc.integer({ min: 1, max: 50_000 }),
+  limits: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.subarray([0, 1])),
 });
 const calls = fc.array(anyCall, { minLength: 2, maxLength: 12 });
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
@@ -73,6 +90,24 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('reprice' as const, 'repair' as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('reserve' as const),
+      call: anyCall,
+      estimate: fc.constantFrom<Estimate>('units', 'units', 'cost', 'none'),
+    }),
+  },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constantFrom('settle', 'settle', 'settle', 'release', 'expire', 'expire', 'reserve again'),
+      pick: fc.nat(1_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release first' as const), call: anyCall }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reset' as const), limit: fc.nat(1) }) },
 );
 /** Rare, and of one experience only, so that the others go on. */
 const anyDeletion: fc.Arbitrary<Step> = fc.constant({ do: 'delete', experience: EXPERIENCES - 1 });
@@ -126,14 +161,13 @@ describe('the same property finds a ledger', () => {
     [
       'that adds what it finds to be a duplicate',
       {
-        path: 'ledger/plan.ts',
-        from: 'if (known !== undefined) return repeated(entry, known);',
-        to: `if (known !== undefined) {
-          const outcome = repeated(entry, known);
-          const nothing = { input: NO_MONEY, output: NO_MONEY, total: NO_MONEY };
-          this.#change(entry.application, { ...known.event, cost: nothing }, () => known.event);
-          return outcome;
-        }`,
+        path: 'ledger/book-deltas.ts',
+        from: 'for (const { application, before, after } of plan.changes) {',
+        to: `for (const outcome of plan.outcomes) {
+          if (outcome.kind !== 'event' || !outcome.duplicate) continue;
+          deltas.rollups.add('default', outcome.event);
+        }
+        for (const { application, before, after } of plan.changes) {`,
       },
       /expectRollups|expectNoDifference/,
     ],
@@ -161,13 +195,50 @@ describe('the same property finds a ledger', () => {
       'whose retries apply what the attempt before did too',
       {
         path: 'ledger/book-deltas.ts',
-        from: 'const deltas = new BookDeltas();\n    for (const { application, experience } of plan.newExperiences)',
+        from: 'const deltas = new BookDeltas(plan.limits);\n    for (const { application, experience } of plan.newExperiences)',
         to: `const kept = (globalThis.keptDeltas ??= new WeakMap());
-        const deltas = kept.get(facts.states) ?? new BookDeltas();
+        const deltas = kept.get(facts.states) ?? new BookDeltas(plan.limits);
         kept.set(facts.states, deltas);
         for (const { application, experience } of plan.newExperiences)`,
       },
       /expectRollups|expectNoDifference/,
+    ],
+    [
+      'whose limits hold on when a call settles its reservation',
+      {
+        path: 'ledger/planned-batch.ts',
+        from: "if (reservation.state === 'OPEN') this.limits.deltas.release(application, reservation);",
+        to: '',
+      },
+      /expectHoldsAndLimits|expectNoDifference/,
+    ],
+    [
+      'whose experiences hold on when a call settles its reservation',
+      {
+        path: 'ledger/book-deltas.ts',
+        from: 'deltas.experiences.reserve(application, before, after);',
+        to: 'if (before === undefined) deltas.experiences.reserve(application, before, after);',
+      },
+      /expectHoldsAndLimits|expectNoDifference/,
+    ],
+    [
+      'that charges a settled call in the period of its record',
+      {
+        path: 'ledger/plan-reservations.ts',
+        from: 'charges: reservation.charges,\n    reservation,',
+        to: `charges: chargesOf(batch.limits.applicable(application, record.attribution.limitIds, place, 'made')),
+        reservation,`,
+      },
+      /expectHoldsAndLimits|expectNoDifference/,
+    ],
+    [
+      'whose limits keep an estimate beside the cost that takes its place',
+      {
+        path: 'ledger/limit-deltas.ts',
+        from: 'delta.count(before, -1n);',
+        to: '',
+      },
+      /expectHoldsAndLimits|expectNoDifference/,
     ],
   ])(
     '%s',
@@ -231,7 +302,10 @@ class System {
     });
     const line = await startReplyCutter(Number(service.address.split(':')[1]));
     const system = new System(mongod, databaseName, root, service, line);
-    for (const name of TYPES) await system.client.types.create({ name, description: name });
+    for (const name of TYPES) {
+      const limitConfig = name === 'Chat' ? { type: 'BLOCK' as const, maxCost: '0.03' } : undefined;
+      await system.client.types.create({ name, description: name, ...(limitConfig && { limitConfig }) });
+    }
     return system;
   }
 
@@ -291,6 +365,13 @@ class Telling {
   readonly #unpriced = new Set<string>();
   /** In the order they were made. */
   readonly #made: (UsageRecord & { readonly eventId: string })[] = [];
+  /**
+   * Calls whose reservation was answered, and what was estimated: what comes of each is left to chance. One that is being
+   * reserved is in no other step: a call is not made before that is answered.
+   */
+  readonly #reserved: Reserved[] = [];
+  /** One that allows and one that blocks. */
+  #limits: readonly string[] = [];
 
   constructor(system: System) {
     this.#system = system;
@@ -298,6 +379,7 @@ class Telling {
 
   async tell({ waves, crash, crashAfterMs }: Story): Promise<void> {
     const { mongod, client, databaseName } = this.#system;
+    this.#limits = await this.#createLimits();
     try {
       for (const [index, wave] of waves.entries()) {
         if (wave.trouble === 'cut') this.#system.cut('large');
@@ -372,8 +454,68 @@ class Telling {
         return this.#reprice();
       case 'repair':
         return expectNothingToRepair(client);
+      case 'reserve':
+        return this.#reserve({ record: this.#recordOf(step.call), estimate: ESTIMATES[step.estimate] });
+      case 'release first': {
+        const record = this.#recordOf(step.call);
+        await client.usage.release(record.eventId);
+        this.#reserved.push({ record, estimate: undefined });
+        return;
+      }
+      case 'sweep':
+        return void (await client.admin.sweepReservations());
+      case 'reset':
+        return void (await client.limits.reset(this.#limits[step.limit] ?? ''));
+      case 'settle':
+      case 'release':
+      case 'expire':
+      case 'reserve again':
+        return this.#endOne(step.do, this.#reserved[step.pick % (this.#reserved.length || 1)]);
       default:
         return step satisfies never;
+    }
+  }
+
+  async #createLimits(): Promise<readonly string[]> {
+    const name = randomUUID();
+    const { limits } = this.#system.client;
+    const allowing = await limits.create({ name: `${name} allows`, maxCost: '0.01' });
+    const blocking = await limits.create({ name: `${name} blocks`, maxCost: '0.05', type: 'BLOCK' });
+    return [allowing.limit.limitId, blocking.limit.limitId];
+  }
+
+  async #reserve(wanted: Reserved): Promise<void> {
+    const { units: _units, eventTime: _eventTime, outcome: _outcome, ...facts } = wanted.record;
+    const estimate = wanted.estimate === undefined ? {} : { estimate: wanted.estimate };
+    await refusable(
+      this.#system.client.usage.reserve({ ...facts, ...estimate }).then(() => {
+        if (!this.#reserved.includes(wanted)) this.#reserved.push(wanted);
+      }),
+    );
+  }
+
+  async #endOne(
+    how: 'settle' | 'release' | 'expire' | 'reserve again',
+    reserved: Reserved | undefined,
+  ): Promise<void> {
+    if (reserved === undefined) return;
+    const { client, mongod, databaseName } = this.#system;
+    const { eventId } = reserved.record;
+    switch (how) {
+      case 'settle':
+        return this.#callers.record(client, reserved.record);
+      case 'release':
+        return void (await client.usage.release(eventId));
+      case 'reserve again':
+        return this.#reserve(reserved);
+      case 'expire': {
+        // As if its time were over; the next sweep finds it.
+        const open = { _id: { a: 'default', e: new UUID(eventId) }, s: 'o' } as object;
+        const reservations = mongod.client.db(databaseName).collection('reservations');
+        return void (await reservations.updateOne(open, { $set: { u: new Date(0) } }));
+      }
+      default:
+        return how satisfies never;
     }
   }
 
@@ -386,7 +528,7 @@ class Telling {
     await client.prices.repriceUnpriced({ provider: this.#provider });
   }
 
-  #recordOf({ experience, type, operation, succeeded, unpriced, tokens }: Call) {
+  #recordOf({ experience, type, operation, succeeded, unpriced, tokens, limits }: Call) {
     const experienceId = experience === undefined ? undefined : this.#experiences[experience];
     const experienceType = type === undefined || experience === undefined ? undefined : TYPES[type];
     const operationKey = operation === undefined ? undefined : this.#operations[operation];
@@ -401,12 +543,24 @@ class Telling {
       ...(experienceType && { experienceType }),
       ...(operationKey && { operationKey }),
       ...(succeeded ? {} : { outcome: 'FAILED' as const }),
+      ...(limits.length === 0 ? {} : { limitIds: limits.map((index) => this.#limits[index] ?? '') }),
     };
     if (unpriced) this.#unpriced.add(record.eventId);
     this.#made.push(record);
     return record;
   }
 }
+
+interface Reserved {
+  readonly record: UsageRecord & { readonly eventId: string };
+  readonly estimate: UsageEstimate | undefined;
+}
+
+const ESTIMATES: Readonly<Record<Estimate, UsageEstimate | undefined>> = {
+  units: { maxInputTokens: 40_000, maxOutputTokens: 0 },
+  cost: { cost: '0.004' },
+  none: undefined,
+};
 
 /** Of books that balance, whatever is written to them meanwhile; unless the service or the line fails. */
 async function expectNothingToRepair(client: ExperiencesClient): Promise<void> {
@@ -424,6 +578,6 @@ async function refusable(call: Promise<unknown>): Promise<void> {
 }
 
 const CONFLICT = { errorCode: 112, errorLabels: ['TransientTransactionError'] };
-const REFUSALS = new Set(['EXPERIENCE_NOT_FOUND', 'EXPERIENCE_ALREADY_EXISTS']);
+const REFUSALS = new Set(['EXPERIENCE_NOT_FOUND', 'EXPERIENCE_ALREADY_EXISTS', 'LIMIT_REACHED']);
 const MUTANT_RUNS = 8;
 const NOW = Date.now();

@@ -45,6 +45,10 @@ describe('a recorded call', () => {
       units: { text: { input: 1000n, output: 500n } },
       firstEventTime: event.eventTime,
       lastEventTime: event.eventTime,
+      heldCost: '0',
+      openReservationCount: 0n,
+      unsettledCost: '0',
+      unsettledEventCount: 0n,
     });
   });
 
@@ -320,6 +324,10 @@ describe('totals', () => {
       },
       firstEventTime: at('1T09'),
       lastEventTime: at('3T08'),
+      heldCost: '0',
+      openReservationCount: 0n,
+      unsettledCost: '0',
+      unsettledEventCount: 0n,
     });
   });
 
@@ -334,6 +342,10 @@ describe('totals', () => {
       units: {},
       firstEventTime: undefined,
       lastEventTime: undefined,
+      heldCost: '0',
+      openReservationCount: 0n,
+      unsettledCost: '0',
+      unsettledEventCount: 0n,
     });
   });
 });

@@ -181,11 +181,30 @@ describe('a database of a newer release', () => {
     const before = await schema.find().sort({ _id: 1 }).toArray();
     for (const prices of [catalogue, catalogue.slice(0, 20)]) {
       await expect(openLedger({ uri, databaseName, catalogue: prices })).rejects.toThrow(
-        'The database has schema version 999 of a newer release; this one knows 2.',
+        'The database has schema version 999 of a newer release; this one knows 3.',
       );
     }
     expect(await schema.find().sort({ _id: 1 }).toArray()).toEqual(before);
   });
+});
+
+test('a database of version 2 gets what it lacks when it is opened, and keeps what it has', async () => {
+  const { db, databaseName } = freshDatabase({ client: new MongoClient(inject('mongodbUri')) });
+  const uri = inject('mongodbUri');
+  await openAndClose({ uri, databaseName });
+  for (const name of ['limits', 'limit_sums', 'reservations']) await db.dropCollection(name);
+  await db.collection<SchemaRow>('schema').updateOne({ _id: 'version' }, { $set: { v: 2 } });
+  await openAndClose({ uri, databaseName });
+  expect(Object.keys(await indexesOf(db))).toEqual(
+    expect.arrayContaining(['limits', 'limit_sums', 'reservations']),
+  );
+  expect((await indexesOf(db)).limits).toContain('by_taken_name');
+  expect(await db.collection<SchemaRow>('schema').findOne({ _id: 'version' })).toEqual({
+    _id: 'version',
+    v: 3,
+  });
+  expect(await db.collection('prices').countDocuments()).toBe(catalogue.length);
+  await db.client.close();
 });
 
 describe('a database of version 1', () => {
@@ -257,6 +276,7 @@ describe('a database of version 1', () => {
       '_id_',
       'by_event_time',
       'by_experience',
+      'by_limit',
       'by_useful_operation',
       'unpriced_by_event_time',
     ]);
@@ -265,7 +285,7 @@ describe('a database of version 1', () => {
     expect(kept.map(({ _id, v }) => [_id, v])).toEqual([
       ['catalogue', undefined],
       ['page-token-key', undefined],
-      ['version', 2],
+      ['version', 3],
     ]);
     expect(await pricesAndRevision(db)).toEqual([catalogue.length, 8]);
   });
@@ -315,21 +335,36 @@ describe('the catalogue', () => {
   });
 });
 
-/** As the migration of version 2 leaves it. */
+/** As the migration of version 3 leaves it. */
 async function expectSchema(db: Db): Promise<void> {
   expect(await indexesOf(db)).toEqual({
     applications: ['_id_'],
-    events: ['_id_', 'by_event_time', 'by_experience', 'by_useful_operation', 'unpriced_by_event_time'],
+    events: [
+      '_id_',
+      'by_event_time',
+      'by_experience',
+      'by_limit',
+      'by_useful_operation',
+      'unpriced_by_event_time',
+    ],
     experience_types: ['_id_'],
     experiences: ['_id_', 'by_cost', 'by_time', 'by_type', 'by_type_version'],
     guards: ['_id_'],
     histograms: ['_id_'],
+    limit_sums: ['_id_'],
+    limits: ['_id_', 'by_name', 'by_tag', 'by_taken_name', 'by_time', 'shared_by_tag', 'shared_by_time'],
     prices: ['_id_', 'by_model'],
     probe: ['_id_'],
     repairs: ['_id_'],
     repricings: ['_id_'],
+    reservations: ['_id_', 'open_by_experience', 'open_by_expiry', 'open_by_limit'],
     rollups: ['_id_', 'by_time', 'by_type'],
     schema: ['_id_'],
+    documents: ['_id_', 'by_application', 'expiry'],
+    document_parts: ['_id_', 'expiry'],
+    answers: ['_id_', 'expiry'],
+    turns: ['_id_', 'by_number', 'expiry'],
+    run_outputs: ['_id_', 'expiry'],
   });
   expect(await pricesAndRevision(db)).toEqual([catalogue.length, 1]);
   expect(await db.collection<SchemaRow>('applications').find().sort({ _id: 1 }).toArray()).toEqual([
@@ -338,7 +373,7 @@ async function expectSchema(db: Db): Promise<void> {
   ]);
   const rows = await db.collection<SchemaRow>('schema').find().sort({ _id: 1 }).toArray();
   expect(rows.map(({ _id }) => _id)).toEqual(['catalogue', 'page-token-key', 'version']);
-  expect(rows.at(-1)).toEqual({ _id: 'version', v: 2 });
+  expect(rows.at(-1)).toEqual({ _id: 'version', v: 3 });
 }
 
 async function indexesOf(db: Db): Promise<Record<string, readonly string[]>> {

@@ -96,6 +96,7 @@ describe('a recorder', () => {
       priceId: expect.stringMatching(/^[0-9a-f-]{36}$/),
       unpricedUnits: [],
       warnings: [],
+      settlement: 'NONE',
     } satisfies UsageAck);
     expect((await service.client.costs.get(experienceId)).totals.cost.total).toBe('0.00045');
   });

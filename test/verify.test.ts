@@ -143,6 +143,8 @@ describe('verify', () => {
       differenceCount: 0n,
       repairedCount: 0n,
       notRepairableCount: 0n,
+      limitCount: 0n,
+      reservationCount: 0n,
     });
   });
 
@@ -846,6 +848,7 @@ describe('on the command line', () => {
       summary: {
         ...{ experienceCount: 3, eventCount: 12, hourCount: 2, dayCount: 1, histogramCount: 2 },
         ...{ differenceCount: 1, repairedCount: 0, notRepairableCount: 0 },
+        ...{ limitCount: 0, reservationCount: 0 },
       },
     });
   });

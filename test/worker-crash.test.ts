@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ExperienceRun, UsageEvent } from '../services/client/index.js';
+import { type ExperienceRun, ExperiencesClient, type UsageEvent } from '../services/client/index.js';
 import { parseMoney } from '../services/domain/money.js';
 import type { NodeProcess } from '../services/stack/node-process.js';
 import { DOCUMENT_SUMMARIZATION } from '../services/stack/reference-types.js';
 import { type ServedCall, startTestProvider, type TestProvider } from './support/provider.js';
 import { startTestService, type TestService } from './support/service.js';
+import { startServiceProcess } from './support/service-process.js';
 import { paragraphs } from './support/texts.js';
+import { expectVerified } from './support/verified.js';
 import { waitUntil } from './support/wait-until.js';
 import { startWorkerProcess } from './support/worker-process.js';
 
@@ -26,7 +28,7 @@ afterAll(async () => {
   await provider.stop();
 });
 
-test('a run whose worker is killed in the middle of it ends with a new worker, and costs what was served less the calls in flight at the kill', async () => {
+test('a run whose worker is killed in the middle of it ends with a new worker; the calls in flight at the kill are reservations, and an hour later events at their estimates', async () => {
   worker = await startWorkerProcess(service, provider);
   const { run } = await service.client.runs.start({
     experienceType: 'Document_Summarization',
@@ -42,6 +44,7 @@ test('a run whose worker is killed in the middle of it ends with a new worker, a
   });
   worker.kill('SIGKILL');
   await worker.exited;
+  const { heldCost } = await totalsOf(run);
   worker = await startWorkerProcess(service, provider);
 
   const ended = await end(run);
@@ -57,8 +60,45 @@ test('a run whose worker is killed in the middle of it ends with a new worker, a
   expect(calls).toHaveLength(7 + lost.length);
   expect(events).toHaveLength(7);
   expect(events.map(({ workflowSource }) => workflowSource?.attempt).sort()).toEqual([1, 1, 1, 1, 1, 2, 2]);
-  expect(parseMoney(ended.totals.cost.total)).toBe(costOf(calls) - costOf(lost));
-}, 90_000);
+  expect(events.every(({ settlement }) => settlement === 'SETTLED')).toBe(true);
+  const settledCost = costOf(calls) - costOf(lost);
+  expect(parseMoney(ended.totals.cost.total)).toBe(settledCost);
+  // At most 400 tokens may be written; the prompt is known.
+  const estimates = costOf(lost.map(({ promptTokens }) => ({ promptTokens, completionTokens: 400 })));
+  expect(await totalsOf(run)).toMatchObject({ heldCost, openReservationCount: 2n, unsettledEventCount: 0n });
+  expect(parseMoney(heldCost)).toBe(estimates);
+
+  expect(await sweepAnHourLater()).toBe(2);
+  const later = await totalsOf(run);
+  expect(later).toMatchObject({ heldCost: '0', openReservationCount: 0n, unsettledEventCount: 2n });
+  expect(later.unsettledCost).toBe(heldCost);
+  expect(later.wastedCost).toBe(heldCost);
+  expect(parseMoney(later.cost.total)).toBe(settledCost + estimates);
+  const unsettled = (await eventsOf(run)).filter(({ settlement }) => settlement === 'UNSETTLED');
+  expect(unsettled.map(({ outcome, workflowSource }) => [outcome, workflowSource?.attempt])).toEqual([
+    ['UNKNOWN', 1],
+    ['UNKNOWN', 1],
+  ]);
+  await expectVerified(service.client);
+}, 120_000);
+
+/** By a second service on the same database, whose clock is an hour ahead: how many reservations it has closed. */
+async function sweepAnHourLater(): Promise<number> {
+  const { mongodbUri, databaseName } = service.options;
+  const ahead = await startServiceProcess({ mongodbUri, databaseName, clockCanBeSet: true });
+  const client = new ExperiencesClient({ address: ahead.address });
+  try {
+    await ahead.setClock(3_600_000);
+    return (await client.admin.sweepReservations()).unsettledCount;
+  } finally {
+    client.close();
+    await ahead.stop();
+  }
+}
+
+async function totalsOf(run: ExperienceRun) {
+  return (await service.client.costs.get(run.experienceId)).totals;
+}
 
 async function end(run: ExperienceRun): Promise<ExperienceRun> {
   let last = run;
@@ -73,7 +113,7 @@ async function eventsOf(run: ExperienceRun): Promise<readonly UsageEvent[]> {
 }
 
 /** gpt-4o-mini: 0.15 and 0.60 dollars a million tokens, in units of 10^-18. */
-function costOf(calls: readonly ServedCall[]): bigint {
+function costOf(calls: readonly Pick<ServedCall, 'promptTokens' | 'completionTokens'>[]): bigint {
   const nanos = calls.reduce(
     (sum, { promptTokens, completionTokens }) =>
       sum + BigInt(promptTokens) * 150n + BigInt(completionTokens) * 600n,
@@ -82,4 +122,4 @@ function costOf(calls: readonly ServedCall[]): bigint {
   return nanos * 10n ** 9n;
 }
 
-const CALL_LATENCY_MS = 1_500;
+const CALL_LATENCY_MS = 3_000;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { configurationOrExit, LOG_LEVEL } from '../services/runtime/configuration.js';
+import { configurationOrExit, FLAG, LOG_LEVEL } from '../services/runtime/configuration.js';
 import { createLogger } from '../services/runtime/logger.js';
 import { runProcess } from '../services/runtime/process.js';
 import { startWorker } from './worker.js';
@@ -15,7 +15,13 @@ const configuration = configurationOrExit(
     OPENAI_BASE_URL: z.url().default('https://api.openai.com/v1'),
     OPENAI_API_KEY: z.string().optional(),
     EXPERIENCES_MODEL: z.string().default('gpt-4o-mini'),
+    EXPERIENCES_EMBEDDING_MODEL: z.string().default('text-embedding-3-small'),
     EXPERIENCES_PROVIDER: z.string().default('openai'),
+    EXPERIENCES_WORKER_ROLE: z.enum(['all', 'workflows', 'provider']).default('all'),
+    EXPERIENCES_PROVIDER_CALLS_MAX: z.coerce.number().int().min(1).max(1_000).default(200),
+    EXPERIENCES_HOUSEKEEPING: FLAG.default(true),
+    EXPERIENCES_DEPLOYMENT: z.string().default('experiences'),
+    EXPERIENCES_BUILD_ID: z.string().optional(),
     LOG_LEVEL,
   },
   process.env,
@@ -25,17 +31,29 @@ const logger = createLogger('worker', configuration.LOG_LEVEL);
 await runProcess(
   logger,
   async () => {
+    const provider = {
+      baseUrl: configuration.OPENAI_BASE_URL,
+      apiKey: configuration.OPENAI_API_KEY,
+      provider: configuration.EXPERIENCES_PROVIDER,
+    };
     const worker = await startWorker({
       temporalAddress: configuration.TEMPORAL_ADDRESS,
       temporalNamespace: configuration.TEMPORAL_NAMESPACE,
       taskQueue: configuration.EXPERIENCES_TASK_QUEUE,
       serviceAddress: configuration.EXPERIENCES_ADDRESS,
-      model: {
-        baseUrl: configuration.OPENAI_BASE_URL,
-        apiKey: configuration.OPENAI_API_KEY,
-        model: configuration.EXPERIENCES_MODEL,
-        provider: configuration.EXPERIENCES_PROVIDER,
-      },
+      model: { ...provider, model: configuration.EXPERIENCES_MODEL },
+      embeddingModel: { ...provider, model: configuration.EXPERIENCES_EMBEDDING_MODEL },
+      role: configuration.EXPERIENCES_WORKER_ROLE,
+      providerCallsMax: configuration.EXPERIENCES_PROVIDER_CALLS_MAX,
+      housekeeping: configuration.EXPERIENCES_HOUSEKEEPING,
+      ...(configuration.EXPERIENCES_BUILD_ID === undefined
+        ? {}
+        : {
+            deployment: {
+              name: configuration.EXPERIENCES_DEPLOYMENT,
+              buildId: configuration.EXPERIENCES_BUILD_ID,
+            },
+          }),
       logger,
     });
     worker.ended.catch((error: unknown) => {

@@ -3,7 +3,7 @@ import { canonicalUnits, type Units, unitKind } from '../services/domain/units.j
 import type { UsageOutcome } from '../services/domain/usage.js';
 import { unitsOfOpenAiUsage } from '../services/providers/openai-usage.js';
 import { estimateTokenCount } from './estimate-token-count.js';
-import { reportPaidCall, type UnitsBasis } from './plugin/metering-scope.js';
+import { type CallUsage, metered, type UnitsBasis } from './plugin/worker.js';
 
 export interface ModelClientOptions {
   /** Of any OpenAI-compatible API, e.g. `https://api.openai.com/v1`. */
@@ -58,40 +58,31 @@ export class ModelClient {
 
   /** The answer's text. Throws {@link ProviderFailure}; reports what was spent in either case. */
   async chat(request: ChatRequest): Promise<string> {
-    const startTime = new Date();
-    const started = performance.now();
-    const report = (facts: CallFacts): void => {
-      reportPaidCall({
-        provider: this.#options.provider,
-        model: informative(facts.model) ?? this.#options.model,
-        requestedModel: this.#options.model,
-        units: facts.units ?? NO_UNITS,
-        outcome: facts.outcome,
-        startTime,
-        latencyMs: Math.round(performance.now() - started),
-        step: request.step,
-        httpStatusCode: facts.status,
-        providerRequestId: informative(facts.requestId),
-        providerResponseId: informative(facts.responseId),
-        unitsBasis: facts.unitsBasis,
-      });
-    };
+    const { provider, model } = this.#options;
+    const input = promptTokenCount(request);
+    const estimate = { units: { text: { input, output: outputTokensMax(model, request.maxOutputTokens) } } };
+    return metered({ provider, model, step: request.step }, estimate, (report) =>
+      this.#ask(request, (facts) => report(usageOf(facts))),
+    );
+  }
 
+  /** Tells `report` what was spent, whichever way it ends. */
+  async #ask(request: ChatRequest, report: (facts: CallFacts) => void): Promise<string> {
     let response: Response;
     let text: string;
     try {
       response = await this.#send(request);
     } catch (error) {
-      report({ outcome: outcomeOf(error, request.signal), unitsBasis: isUnsent(error) ? 'none' : 'unknown' });
+      report({ outcome: outcomeOf(error, request.signal), unitsBasis: 'unknown', isUnsent: isUnsent(error) });
       throw networkFailure(error);
     }
     const facts = { status: response.status, requestId: response.headers.get('x-request-id') ?? undefined };
     try {
       text = await readBounded(response);
     } catch (error) {
-      // The answer was cut: the provider did its work, and charges for it.
+      // The answer was cut: the provider did its work and charges for it, and nobody knows how much it wrote.
       const outcome = outcomeOf(error, request.signal);
-      report({ outcome, ...facts, ...(response.ok ? this.#estimate(request) : NONE) });
+      report({ outcome, ...facts, ...(response.ok ? UNKNOWN : NONE) });
       throw networkFailure(error);
     }
     if (!response.ok) {
@@ -106,7 +97,11 @@ export class ModelClient {
       ...facts,
       model: answer.data?.model,
       responseId: answer.data?.id,
-      ...(units === undefined ? this.#estimate(request, content) : { units, unitsBasis: 'reported' }),
+      ...(units !== undefined
+        ? { units, unitsBasis: 'reported' }
+        : answer.success
+          ? estimated(request, content)
+          : UNKNOWN),
     });
     if (content !== '') return content;
     const what = answer.success ? 'an answer without text' : 'an answer that is no chat completion';
@@ -132,16 +127,9 @@ export class ModelClient {
       signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIME_MAX_MS)]),
     });
   }
-
-  /** For an answer whose usage is not known: the prompt was read, and what arrived was written. */
-  #estimate({ system, user }: ChatRequest, content = ''): Pick<CallFacts, 'units' | 'unitsBasis'> {
-    const input = BigInt(estimateTokenCount(system) + estimateTokenCount(user) + CHAT_OVERHEAD_TOKENS);
-    const output = BigInt(estimateTokenCount(content));
-    return { units: canonicalUnits(new Map([[TEXT, { input, output }]])), unitsBasis: 'estimated' };
-  }
 }
 
-interface CallFacts {
+export interface CallFacts {
   readonly outcome: UsageOutcome;
   readonly status?: number;
   readonly requestId?: string | undefined;
@@ -149,6 +137,39 @@ interface CallFacts {
   readonly responseId?: string | undefined;
   readonly units?: Units;
   readonly unitsBasis: UnitsBasis;
+  readonly isUnsent?: boolean;
+}
+
+export function usageOf(facts: CallFacts): CallUsage {
+  if (facts.isUnsent) return { nothingSpent: true };
+  const model = informative(facts.model);
+  const requestId = informative(facts.requestId);
+  const responseId = informative(facts.responseId);
+  return {
+    outcome: facts.outcome,
+    unitsBasis: facts.unitsBasis,
+    ...(facts.unitsBasis === 'unknown' ? {} : { units: Object.fromEntries(facts.units ?? NO_UNITS) }),
+    ...(model === undefined ? {} : { model }),
+    ...(facts.status === undefined ? {} : { httpStatusCode: facts.status }),
+    ...(requestId === undefined ? {} : { providerRequestId: requestId }),
+    ...(responseId === undefined ? {} : { providerResponseId: responseId }),
+  };
+}
+
+/** For an answer that does not tell its usage: the prompt was read, and the answer was written. */
+function estimated(request: ChatRequest, content: string): Pick<CallFacts, 'units' | 'unitsBasis'> {
+  const input = BigInt(promptTokenCount(request));
+  const output = BigInt(estimateTokenCount(content));
+  return { units: canonicalUnits(new Map([[TEXT, { input, output }]])), unitsBasis: 'estimated' };
+}
+
+function promptTokenCount({ system, user }: ChatRequest): number {
+  return promptTokens([system, user]);
+}
+
+/** As providers count the messages of a chat of these texts. Source: OpenAI cookbook, "How to count tokens". */
+export function promptTokens(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + estimateTokenCount(text) + MESSAGE_TOKENS, ANSWER_START_TOKENS);
 }
 
 /** Only what is used; everything else of the answer may be anything. */
@@ -156,10 +177,10 @@ const COMPLETION = z.object({
   id: z.string().optional().catch(undefined),
   model: z.string().optional().catch(undefined),
   choices: z.array(z.object({ message: z.object({ content: z.string().nullish() }) })).min(1),
-  usage: z.unknown(),
+  usage: z.unknown().optional(),
 });
 
-async function readBounded(response: Response): Promise<string> {
+export async function readBounded(response: Response): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of response.body ?? []) {
@@ -170,7 +191,7 @@ async function readBounded(response: Response): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -179,9 +200,17 @@ function parseJson(text: string): unknown {
 }
 
 /** Models that reason refuse `max_tokens` and `temperature`, and think within the bound. Source: OpenAI API reference. */
-function outputSettings(model: string, maxOutputTokens: number): Record<string, number> {
-  if (!/^(?:o\d|gpt-5)/.test(model)) return { max_tokens: maxOutputTokens, temperature: 0 };
-  return { max_completion_tokens: maxOutputTokens + REASONING_TOKENS_MAX };
+export function outputSettings(model: string, maxOutputTokens: number): Record<string, number> {
+  const tokens = outputTokensMax(model, maxOutputTokens);
+  return reasons(model) ? { max_completion_tokens: tokens } : { max_tokens: tokens, temperature: 0 };
+}
+
+export function outputTokensMax(model: string, maxOutputTokens: number): number {
+  return reasons(model) ? maxOutputTokens + REASONING_TOKENS_MAX : maxOutputTokens;
+}
+
+function reasons(model: string): boolean {
+  return /^(?:o\d|gpt-5)/.test(model);
 }
 
 /** What a provider says for information only must not keep its usage from being recorded. */
@@ -190,7 +219,7 @@ function informative(text: string | undefined): string | undefined {
   return cleaned === '' ? undefined : cleaned;
 }
 
-function outcomeOf(error: unknown, signal: AbortSignal): UsageOutcome {
+export function outcomeOf(error: unknown, signal: AbortSignal): UsageOutcome {
   if (signal.aborted) return 'CANCELLED';
   return isTimeout(error) ? 'TIMED_OUT' : 'FAILED';
 }
@@ -200,20 +229,20 @@ function isTimeout(error: unknown): boolean {
 }
 
 /** Whether the request never reached the provider: nobody listened, or the name is unknown. */
-function isUnsent(error: unknown): boolean {
+export function isUnsent(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if ('code' in cause && UNSENT_CODES.has(String(cause.code))) return true;
   }
   return false;
 }
 
-function networkFailure(cause: unknown): ProviderFailure {
+export function networkFailure(cause: unknown): ProviderFailure {
   const what = isTimeout(cause) ? 'did not answer in time' : 'could not be reached, or cut the connection';
   return new ProviderFailure('ProviderUnavailable', `The provider ${what}.`, { retryable: true, cause });
 }
 
 /** 408, 409, 429 and 5xx pass; any other refusal says that the request, the key or the model is wrong. */
-function refusal(response: Response): ProviderFailure {
+export function refusal(response: Response): ProviderFailure {
   const { status } = response;
   const passing = status === 408 || status === 409 || status === 429 || status >= 500;
   return new ProviderFailure(
@@ -240,7 +269,8 @@ const EXPLANATIONS: Readonly<Record<number, string>> = {
   404: ': it does not know the model or the address (EXPERIENCES_MODEL, OPENAI_BASE_URL)',
   429: ': too many requests',
 };
-const NONE = { unitsBasis: 'none' } as const;
+export const NONE = { unitsBasis: 'none' } as const;
+const UNKNOWN = { unitsBasis: 'unknown' } as const;
 const NO_UNITS: Units = new Map();
 const UNSENT_CODES = new Set([
   'ECONNREFUSED',
@@ -250,10 +280,12 @@ const UNSENT_CODES = new Set([
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
-const TEXT = unitKind('text');
-const CHAT_OVERHEAD_TOKENS = 9;
+export const TEXT = unitKind('text');
+/** What a message has beside its text: its frame, and the role. */
+const MESSAGE_TOKENS = 4;
+const ANSWER_START_TOKENS = 3;
 const REASONING_TOKENS_MAX = 4_000;
 const INFORMATIVE_LENGTH_MAX = 256;
-const REQUEST_TIME_MAX_MS = 90_000;
-const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+export const REQUEST_TIME_MAX_MS = 90_000;
+export const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 const RETRY_AFTER_MAX_MS = 60_000;

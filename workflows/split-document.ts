@@ -3,6 +3,13 @@
  * anywhere. Nothing is lost but the white space between chunks. Pure, so that a workflow may run it.
  */
 export function splitDocument(text: string, tokensMax: number): readonly string[] {
+  return joinedChunks(text, tokensMax)
+    .map((chunk) => chunk.trim())
+    .filter((chunk) => chunk !== '');
+}
+
+/** The same chunks with the white space between them, so that joined they are the text again. */
+export function joinedChunks(text: string, tokensMax: number): readonly string[] {
   const quartersMax = tokensMax * 4;
   const chunks: string[] = [];
   let current: string[] = [];
@@ -19,7 +26,7 @@ export function splitDocument(text: string, tokensMax: number): readonly string[
     currentQuarters += quarters;
   }
   chunks.push(current.join(''));
-  return chunks.map((chunk) => chunk.trim()).filter((chunk) => chunk !== '');
+  return chunks;
 }
 
 /**

@@ -1,36 +1,39 @@
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { type ModelClient, ProviderFailure } from './model-client.js';
+import { callProvider } from './call-provider.js';
+import type { ModelClient } from './model-client.js';
 
-/** Each activity makes one paid call; what it costs is recorded by the interceptor around it. */
-export function createSummarizationActivities({ model }: { readonly model: Pick<ModelClient, 'chat'> }) {
+export interface SummarizationDependencies {
+  readonly model: Pick<ModelClient, 'chat'>;
+}
+
+/** The paid calls of a summary. What they cost is recorded by the interceptor around the activity that makes them. */
+export function createSummarizer({ model }: SummarizationDependencies) {
   const ask = async (system: string, user: string, step: string): Promise<string> => {
     const signal = Context.current().cancellationSignal;
-    try {
-      return await model.chat({ system, user, step, maxOutputTokens: SUMMARY_TOKENS_MAX, signal });
-    } catch (error) {
-      // Only Temporal's own failure counts as a cancellation.
-      if (signal.aborted) throw new CancelledFailure('The call was cancelled.');
-      if (!(error instanceof ProviderFailure)) throw error;
-      throw ApplicationFailure.create({
-        type: error.type,
-        message: error.message,
-        nonRetryable: !error.retryable,
-        ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
-      });
-    }
+    return callProvider(signal, () =>
+      model.chat({ system, user, step, maxOutputTokens: SUMMARY_TOKENS_MAX, signal }),
+    );
   };
+  return {
+    part: (text: string, step: string): Promise<string> => ask(CHUNK_PROMPT, text, step),
+    combined: (summaries: readonly string[], step: string): Promise<string> =>
+      ask(COMBINE_PROMPT, summaries.join('\n\n'), step),
+  };
+}
 
+/** For runs of release 0.1.0, whose texts travel through the history. Each activity makes one paid call. */
+export function createSummarizationActivities(dependencies: SummarizationDependencies) {
+  const ask = createSummarizer(dependencies);
   return {
     /** Summarises one part of a document. */
     async summarizeChunk({ text, index, count }: ChunkInput): Promise<string> {
-      return ask(CHUNK_PROMPT, text, `summarise ${index + 1} of ${count}`);
+      return ask.part(text, `summarise ${index + 1} of ${count}`);
     },
 
     /** Makes one summary of several that follow each other in the document. */
     async combineSummaries({ summaries, level, index, count }: CombineInput): Promise<string> {
       const step = count === 1 ? 'combine, final' : `combine level ${level}, ${index + 1} of ${count}`;
-      return ask(COMBINE_PROMPT, summaries.join('\n\n'), step);
+      return ask.combined(summaries, step);
     },
   };
 }

@@ -1,11 +1,21 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  type WorkerOptions as TemporalWorkerOptions,
+  Worker,
+} from '@temporalio/worker';
 import { ExperiencesClient } from '../services/client/index.js';
 import type { Logger } from '../services/runtime/logger.js';
 import type { Running } from '../services/runtime/process.js';
+import { createChatbotActivities } from './chatbot-activities.js';
+import { createDocumentActivities } from './document-activities.js';
+import { createHousekeepingActivities } from './housekeeping-activities.js';
+import { createHousekeepingSchedules } from './housekeeping-schedules.js';
 import { ModelClient, type ModelClientOptions } from './model-client.js';
-import { meteringInterceptor } from './plugin/activity-interceptor.js';
+import { ExperiencesPlugin } from './plugin/worker.js';
 import { createSummarizationActivities } from './summarization-activities.js';
 
 export interface WorkerOptions {
@@ -15,7 +25,28 @@ export interface WorkerOptions {
   /** `host:port` of the Experiences service, where usage is recorded. */
   readonly serviceAddress: string;
   readonly model: ModelClientOptions;
+  /** By which documents are searched. */
+  readonly embeddingModel: ModelClientOptions;
+  /** Absent: `all`. */
+  readonly role?: WorkerRole;
+  /** How many calls to the provider this worker has under way at most; absent: 200. */
+  readonly providerCallsMax?: number;
+  /** Whether it creates the schedules of the housekeeping where they are missing; absent: it does not. */
+  readonly housekeeping?: boolean;
+  /** Under which version of which deployment Temporal knows it; absent: none, and it takes runs of any version. */
+  readonly deployment?: { readonly name: string; readonly buildId: string };
   readonly logger: Logger;
+}
+
+/**
+ * What a worker takes. `all`: everything, from one task queue. `workflows`: workflows and what costs nothing; the calls go to
+ * the provider's own queue. `provider`: only those. So calls to a provider can be bounded, and given processes of their own.
+ */
+export type WorkerRole = 'all' | 'workflows' | 'provider';
+
+/** The task queue of the calls to a provider. */
+export function providerTaskQueue(taskQueue: string, provider: string): string {
+  return `${taskQueue}-${provider}`;
 }
 
 export interface RunningWorker extends Running {
@@ -35,25 +66,42 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   );
   const client = new ExperiencesClient({ address: options.serviceAddress });
   const identity = `${process.pid}@experiences-worker`;
+  const { role = 'all', taskQueue, model, logger } = options;
+  const providerQueue = providerTaskQueue(taskQueue, model.provider);
+  const calls = { model: new ModelClient(model) };
+  const { documents, runState, costs, admin, prices } = client;
   const worker = await Worker.create({
     connection,
     namespace: options.temporalNamespace,
-    taskQueue: options.taskQueue,
+    taskQueue: role === 'provider' ? providerQueue : taskQueue,
     identity,
-    workflowsPath: sibling('workflows'),
-    activities: createSummarizationActivities({ model: new ModelClient(options.model) }),
-    interceptors: {
-      workflowModules: [sibling('plugin/workflow-interceptors')],
-      activity: [
-        meteringInterceptor({ usage: client.usage, logger: options.logger, workerIdentity: identity }),
-      ],
+    ...(role === 'provider' ? {} : { workflowsPath: sibling('workflows') }),
+    activities: {
+      ...createSummarizationActivities(calls),
+      ...createDocumentActivities({
+        ...calls,
+        documents,
+        runState,
+        costs,
+        providerTaskQueue: role === 'all' ? undefined : providerQueue,
+      }),
+      ...createChatbotActivities({
+        client,
+        chatModel: model,
+        embeddingModel: options.embeddingModel,
+        providerTaskQueue: role === 'all' ? undefined : providerQueue,
+      }),
+      ...createHousekeepingActivities({ admin, prices, logger }),
     },
-    maxConcurrentActivityTaskExecutions: ACTIVITIES_MAX,
+    plugins: [new ExperiencesPlugin({ client, logger, heartbeat: true })],
+    maxConcurrentActivityTaskExecutions: options.providerCallsMax ?? ACTIVITIES_MAX,
     // A cancellation reaches an activity with the answer to a heartbeat.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     // Longer than the longest call: a call that is cut by a restart would be paid again.
     shutdownGraceTime: SHUTDOWN_GRACE_MS,
+    ...deploymentOptions(options.deployment),
   });
+  if (options.housekeeping === true && role !== 'provider') await createHousekeepingSchedules(options);
   const ended = worker.run().finally(async () => {
     client.close();
     await connection.close();
@@ -63,6 +111,20 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     async stop() {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
+    },
+  };
+}
+
+/** A run stays with the version that began it: a summary takes minutes, and its workers can be kept so long. */
+function deploymentOptions(
+  deployment: WorkerOptions['deployment'],
+): Pick<TemporalWorkerOptions, 'workerDeploymentOptions'> {
+  if (deployment === undefined) return {};
+  return {
+    workerDeploymentOptions: {
+      version: { deploymentName: deployment.name, buildId: deployment.buildId },
+      useWorkerVersioning: true,
+      defaultVersioningBehavior: 'PINNED',
     },
   };
 }

@@ -18,6 +18,23 @@ export function seconds(max: number): (text: string) => number {
   };
 }
 
+/** An amount of money, as it is typed: exact. */
+export function amount(text: string): string {
+  if (AMOUNT.test(text)) return text;
+  throw new InvalidArgumentError('It must be an amount in USD as a decimal number, such as 2.50.');
+}
+
+/** A part of a whole, as it is typed. */
+export function part(text: string): string {
+  if (PART.test(text)) return text;
+  throw new InvalidArgumentError('It must be a part of 1 as a decimal number, such as 0.8.');
+}
+
+/** For an option that is given once for each tag. */
+export function tag(text: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), text];
+}
+
 export function address(text: string): string {
   if (isAddress(text)) return text;
   throw new InvalidArgumentError('It must be host:port.');
@@ -120,6 +137,13 @@ export function ratesPerUnit(typed: TypedRates, perMillion: boolean): Price['rat
   );
 }
 
+/** From a minute's part of one up to a year, as the service keeps things. */
+export function days(text: string): number {
+  const value = /^\d{1,3}(?:\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && value <= 365) return value;
+  throw new InvalidArgumentError('It must be a number of days above 0, at most 365.');
+}
+
 export function jsonObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
@@ -155,6 +179,8 @@ function isDay(day: string): boolean {
 }
 
 const TIME = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
+const AMOUNT = /^\d{1,16}(?:\.\d{1,18})?$/;
+const PART = /^[01](?:\.\d{1,6})?$/;
 const UNIT_COUNTS = /^(\d{1,18})?(?:\/(\d{1,18})?)?$/;
 const RATE_PRICES = /^(\d{1,20}(?:\.\d{1,24})?)?(?:\/(\d{1,20}(?:\.\d{1,24})?)?)?$/;
 const HOUR_MS = 3_600_000;

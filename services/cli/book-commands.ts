@@ -19,10 +19,10 @@ export function addBookCommands(program: Command, session: Session): void {
 
   program
     .command('verify')
-    .description('prove that totals, rollups and histograms are what the recorded calls add up to')
+    .description('prove that totals, rollups, histograms and limits are what the recorded calls add up to')
     .option('--type <name>', 'only experiences, rollups and histograms of this type')
     .option('--since <time>', 'only experiences created and days from then on; histograms whole', time)
-    .option('--deep', 'each call too: its cost by its price, and what is useful')
+    .option('--deep', 'each call too: its cost by its price, what is useful, and its reservation')
     .action(({ type, since, deep }: VerifyOptions) =>
       session.run(async ({ client, output }) => {
         const messages = client.admin.verify({
@@ -41,7 +41,7 @@ export function addBookCommands(program: Command, session: Session): void {
 
   program
     .command('repair')
-    .description('make totals, rollups and histograms what the recorded calls add up to')
+    .description('make totals, rollups, histograms and limits what the recorded calls add up to')
     .addOption(new Option('--dry-run', 'show what it would mend; writes nothing').conflicts('apply'))
     .option('--apply', 'mend it; recording goes on meanwhile')
     .action(async ({ apply, dryRun }: { readonly apply?: true; readonly dryRun?: true }) => {

@@ -43,6 +43,8 @@ export function summaryText(summary: BookSummary, shown: number): readonly strin
     countOf(summary.hourCount, 'hour'),
     countOf(summary.dayCount, 'day'),
     countOf(summary.histogramCount, 'histogram'),
+    ...(summary.limitCount > 0n ? [countOf(summary.limitCount, 'limit')] : []),
+    ...(summary.reservationCount > 0n ? [countOf(summary.reservationCount, 'reservation')] : []),
   ].join(', ');
   const lines = [`Checked ${checked}; ${countOf(summary.eventCount, 'event')} read.`];
   if (summary.differenceCount === 0n) return [...lines, 'The books balance.'];
@@ -52,7 +54,7 @@ export function summaryText(summary: BookSummary, shown: number): readonly strin
 }
 
 function subjectText(difference: BookDifference): string {
-  const { subject, experienceId, eventId, startTime, provider, model } = difference;
+  const { subject, experienceId, eventId, startTime, provider, model, limitId, limitPeriod } = difference;
   const type = difference.experienceType
     ? `${difference.experienceType} v${difference.experienceVersion}`
     : 'no type';
@@ -61,6 +63,10 @@ function subjectText(difference: BookDifference): string {
       return `experience ${experienceId}`;
     case 'EVENT':
       return `event ${eventId}`;
+    case 'RESERVATION':
+      return `reservation ${eventId}`;
+    case 'LIMIT':
+      return `limit ${limitId}, period ${limitPeriod}`;
     case 'HISTOGRAM':
       return `histogram of ${type}`;
     case 'HOUR_ROLLUP':

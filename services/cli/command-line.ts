@@ -1,10 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import { address, seconds } from './argument-values.js';
+import { addAskCommand } from './ask-command.js';
 import { addBookCommands } from './book-commands.js';
 import { addCostCommands } from './cost-commands.js';
+import { addDocumentCommands } from './document-commands.js';
 import { toErrorReport } from './error-report.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 import { addExperienceCommands } from './experience-commands.js';
+import { addLimitsCommands } from './limits-commands.js';
 import { Output } from './output.js';
 import { addPriceCommands } from './price-commands.js';
 import { addRunCommands } from './run-commands.js';
@@ -23,10 +26,13 @@ export async function runCommandLine(
   const session = new Session(program, surroundings, output);
   addTypesCommands(program, session);
   addExperienceCommands(program, session);
+  addDocumentCommands(program, session);
   addRunCommands(program, session);
+  addAskCommand(program, session);
   addUsageCommands(program, session);
   addCostCommands(program, session);
   addPriceCommands(program, session);
+  addLimitsCommands(program, session);
   addBookCommands(program, session);
   try {
     await program.parseAsync(commandLine, { from: 'user' });

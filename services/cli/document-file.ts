@@ -1,6 +1,5 @@
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { DOCUMENT_BYTES_MAX } from '../domain/run.js';
 import { CommandError } from './command-error.js';
 
 export interface DocumentFile {
@@ -31,8 +30,8 @@ async function readBounded(source: AsyncIterable<Uint8Array | string>, name: str
   for await (const part of source) {
     const buffer = Buffer.from(part);
     bytes += buffer.length;
-    if (bytes > DOCUMENT_BYTES_MAX) {
-      const message = `'${name}' has more than the ${DOCUMENT_BYTES_MAX / 1_024} KiB that a run takes.`;
+    if (bytes > FILE_BYTES_MAX) {
+      const message = `'${name}' has more than the ${FILE_BYTES_MAX / MEBIBYTE} MiB that a run takes.`;
       throw new CommandError('BAD_USAGE', message);
     }
     parts.push(buffer);
@@ -44,6 +43,9 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException & { reado
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error;
 }
 
+const MEBIBYTE = 1024 * 1024;
+/** The most that a document may have. */
+const FILE_BYTES_MAX = 50 * MEBIBYTE;
 const WHY: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EISDIR: 'it is a folder',

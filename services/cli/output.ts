@@ -30,6 +30,17 @@ export class Output {
     this.#stdout.write(`${this.json ? jsonText(value) : text()}\n`);
   }
 
+  /** Whether somebody reads along: then text may be shown while it is written. */
+  get isLive(): boolean {
+    return !this.json && this.#stdout.isTTY === true;
+  }
+
+  /** A piece of the result that is just written; only where it is live. */
+  piece(text: string): void {
+    this.#endStatus();
+    this.#stdout.write(visibleText(text));
+  }
+
   /** What a person should know beside the result. */
   notice(message: string): void {
     this.#endStatus();

@@ -3,6 +3,7 @@ import type { ExperiencesError } from '../client/index.js';
 /** What a person can do about a refusal of the service; undefined: its message says all there is to say. */
 export function hintFor({ code, reason, metadata }: ExperiencesError): string | undefined {
   const type = metadata.experience_type ?? '<type>';
+  const limit = metadata.limit_id ?? '<id>';
   const experience = metadata.experience_id ?? '<id>';
   switch (reason) {
     case 'EXPERIENCE_TYPE_NOT_FOUND':
@@ -15,6 +16,12 @@ export function hintFor({ code, reason, metadata }: ExperiencesError): string | 
       return `\`experiences cost ${experience}\` shows what was recorded to it.`;
     case 'PRICE_NOT_FOUND':
       return '`experiences prices <provider> <model>` shows prices with their ids.';
+    case 'LIMIT_NOT_FOUND':
+      return '`experiences limits list` shows limits with their ids.';
+    case 'LIMIT_ALREADY_EXISTS':
+      return `\`experiences limits show ${limit}\` shows it; \`experiences limits update ${limit}\` changes it.`;
+    case 'LIMIT_MAX_BELOW_SPEND':
+      return `\`experiences limits reset ${limit}\` begins a new period with nothing spent.`;
     case 'EXPERIENCE_TYPE_ALREADY_EXISTS':
       return `\`experiences types get ${type} --show-deleted\` shows it; \`experiences types update ${type}\` changes it.`;
     case 'EXPERIENCE_ALREADY_EXISTS':
@@ -26,9 +33,11 @@ export function hintFor({ code, reason, metadata }: ExperiencesError): string | 
     case 'REPRICING_ALREADY_EXISTS':
       return 'A repricing id stands for one question: leave out --id to ask another.';
     case 'ETAG_MISMATCH':
-      return 'Look at the type again, then repeat with its current etag, or without --etag.';
+      return 'Look at it again, then repeat with its current etag, or without --etag.';
     case 'EXPERIENCE_TYPE_HAS_NO_WORKFLOW':
       return `Name one with \`experiences types update ${type} --workflow <type>\`.`;
+    case 'EXPERIENCE_HAS_NO_BUDGET':
+      return 'An experience gets a budget when it is created: `experiences start --budget <amount>` without --id.';
     case 'EXPERIENCE_RUN_NOT_RUNNING':
       return `\`experiences run ${experience}\` shows how it ended.`;
     case 'QUERY_TOO_LARGE':

@@ -1,20 +1,26 @@
 import type { Command } from 'commander';
-import type { ExperienceRun } from '../client/index.js';
-import { jsonObject } from './argument-values.js';
+import type { ExperienceRun, ExperiencesClient } from '../client/index.js';
+import { newUuid } from '../domain/new-uuid.js';
+import { DOCUMENT_BYTES_MAX } from '../domain/run.js';
+import { runDocumentId } from '../domain/run-document-id.js';
+import { amount, jsonObject } from './argument-values.js';
 import { CommandError } from './command-error.js';
-import { readDocument } from './document-file.js';
+import { type DocumentFile, readDocument } from './document-file.js';
 import {
   addNewExperienceOptions,
   type NewExperienceOptions,
   newExperience,
   replacedNotice,
 } from './experience-commands.js';
+import { limitDetails } from './limits-table.js';
 import { endingText, runText } from './run-text.js';
 import type { Session } from './session.js';
 import { watchRun } from './watch-run.js';
 
 interface StartOptions extends NewExperienceOptions {
   readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly documentId?: string;
+  readonly budget?: string;
   readonly watch?: true;
 }
 
@@ -28,19 +34,25 @@ export function addRunCommands(program: Command, session: Session): void {
       "start a run of the type's workflow on a text and print its id; the file '-' is standard input",
     )
     .option('--parameters <json>', 'a JSON object that is handed to the workflow', jsonObject)
+    .option('--document-id <uuid>', 'a document that was uploaded before, in the place of a file')
+    .option('--budget <amount>', 'the most that it may spend, in USD; then it waits for a higher one', amount)
     .option('--watch', 'follow it to its end, then print what it returned and what it cost');
   addNewExperienceOptions(start).action(
     async (type: string, file: string | undefined, options: StartOptions) => {
-      const { parameters } = options;
-      if (file === undefined && parameters === undefined) {
-        throw new CommandError('BAD_USAGE', 'A run needs a file to work on, or --parameters.');
+      const { parameters, documentId, budget } = options;
+      if (file === undefined && parameters === undefined && documentId === undefined) {
+        throw new CommandError('BAD_USAGE', 'A run needs a file to work on, --document-id, or --parameters.');
       }
+      if (file !== undefined && documentId !== undefined)
+        throw new CommandError('BAD_USAGE', 'A run takes a file or --document-id, not both.');
       const document = file === undefined ? undefined : await readDocument(file, stdin);
       await session.run(async ({ client, output }) => {
         const started = await client.runs.start({
           experienceType: type,
           ...newExperience(options),
-          ...(document === undefined ? {} : { document }),
+          ...(document === undefined ? {} : await given(document, options.id, client)),
+          ...(documentId === undefined ? {} : { documentId }),
+          ...(budget === undefined ? {} : { budget }),
           ...(parameters === undefined ? {} : { parameters }),
         });
         const { experienceId } = started.run;
@@ -71,6 +83,18 @@ export function addRunCommands(program: Command, session: Session): void {
       }),
     );
 
+  const budgets = program.command('budget').description('what a run may spend');
+  budgets
+    .command('raise <experience-id> <amount>')
+    .description('raise what a run may spend, in USD; one that was paused for it goes on')
+    .action((id: string, text: string) =>
+      session.run(async ({ client, output }) => {
+        const raised = await client.runs.raiseBudget(id, text);
+        if (!raised.runTold) output.notice('No run of it goes on that could be told.');
+        output.result(raised, () => limitDetails(raised.limit));
+      }),
+    );
+
   program
     .command('cancel <id>')
     .description('ask a run to stop; what it spent stays recorded')
@@ -83,6 +107,22 @@ export function addRunCommands(program: Command, session: Session): void {
         output.result(run, () => runText(run));
       }),
     );
+}
+
+/** A file that is too large for the request itself is uploaded first, once for all repeats under the same id. */
+async function given(
+  document: DocumentFile,
+  id: string | undefined,
+  client: ExperiencesClient,
+): Promise<{ document: DocumentFile } | { experienceId: string; documentId: string }> {
+  const { content, name } = document;
+  if (content.length <= DOCUMENT_BYTES_MAX) return { document };
+  const experienceId = id ?? newUuid();
+  const { documentId } = await client.documents.upload(content, {
+    documentId: runDocumentId(experienceId),
+    ...(name === undefined ? {} : { name }),
+  });
+  return { experienceId, documentId };
 }
 
 /** So that a script sees it by the exit code. */

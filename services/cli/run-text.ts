@@ -18,6 +18,7 @@ export function runText(run: ExperienceRun): string {
         : `${timeText(endTime)}, after ${durationText(endTime.getTime() - startTime.getTime())}`,
     ],
     ['Cost', sumText(totals)],
+    ['Budget', budgetText(run)],
     ['Calls', callsText(run)],
     ['Workflow', `${run.workflowType} ${run.workflowId}`],
   ]);
@@ -48,6 +49,12 @@ function stateText({ state, progress, failure }: ExperienceRun): string {
   return totalSteps === 0
     ? `${name}: ${phase}`
     : `${name}: ${phase}, ${completedSteps} of ${totalSteps} steps`;
+}
+
+function budgetText({ budget }: ExperienceRun): string | undefined {
+  if (budget === undefined) return undefined;
+  const spent = `${moneyText(budget.spentCost)} of ${moneyText(budget.maxCost)} spent`;
+  return budget.heldCost === '0' ? spent : `${spent}, ${moneyText(budget.heldCost)} held by calls under way`;
 }
 
 function callsText({ totals }: ExperienceRun): string {

@@ -1,12 +1,18 @@
 import type { Command } from 'commander';
-import type { ExperienceType, ExperienceTypeVersion } from '../client/index.js';
+import type { ExperienceType, ExperienceTypeVersion, LimitType } from '../client/index.js';
+import { amount, part } from './argument-values.js';
 import { CommandError } from './command-error.js';
+import { toLimitType, typeOption } from './limits-commands.js';
 import type { Session } from './session.js';
 import { typeFacts, typesTable, versionsTable } from './types-table.js';
 
 interface TypeOptions {
   readonly workflow?: string;
   readonly taskQueue?: string;
+  /** Amount; false: none any more; true: not given, where there is an option to take it away. */
+  readonly limit?: string | boolean;
+  readonly limitType?: Lowercase<LimitType>;
+  readonly threshold?: string;
 }
 
 interface SeenOptions {
@@ -27,11 +33,19 @@ export function addTypesCommands(program: Command, session: Session): void {
     .requiredOption('--description <text>', 'what the feature is')
     .option('--workflow <type>', 'the Temporal workflow that runs it; without one it is recorded only')
     .option('--task-queue <name>', "that workflow's task queue; else the service's default")
+    .option(
+      '--limit <amount>',
+      'each new experience gets a limit of its own: what it may cost, in USD',
+      amount,
+    )
+    .addOption(typeOption('--limit-type <type>'))
+    .option('--threshold <part>', 'from which part of that limit on it is exceeded; else 1', part)
     .action((name: string, options: TypeOptions & { readonly description: string }) =>
       session.run(async ({ client, output }) => {
         const created = await client.types.create({
           name,
           ...changeOf(options),
+          ...limitOf(options),
           description: options.description,
         });
         if (created.alreadyExisted) output.notice('It exists already, with the same content.');
@@ -69,11 +83,16 @@ export function addTypesCommands(program: Command, session: Session): void {
     .option('--description <text>', 'what the feature is')
     .option('--workflow <type>', "the Temporal workflow that runs it; '' takes it away")
     .option('--task-queue <name>', "that workflow's task queue; '' for the service's default")
+    .option('--limit <amount>', 'the own limit of new experiences, in USD; in place of what there is', amount)
+    .addOption(typeOption('--limit-type <type>'))
+    .option('--threshold <part>', 'from which part of that limit on it is exceeded; else 1', part)
+    .option('--no-limit', 'new experiences get no limit of their own')
     .option('--etag <etag>', 'only if the type is as it was when it had this etag')
     .action(async (name: string, options: TypeOptions & SeenOptions & { readonly description?: string }) => {
-      const change = changeOf(options);
+      const noLimit = options.limit === false ? { limitConfig: null } : {};
+      const change = { ...changeOf(options), ...limitOf(options), ...noLimit };
       if (Object.keys(change).length === 0) {
-        const hint = 'Give --description, --workflow or --task-queue.';
+        const hint = 'Give --description, --workflow, --task-queue, --limit or --no-limit.';
         throw new CommandError('BAD_USAGE', 'There is nothing to change.', { hint });
       }
       await session.run(async ({ client, output }) => {
@@ -138,6 +157,20 @@ function changeOf(options: TypeOptions & { readonly description?: string }) {
     ...(description === undefined ? {} : { description }),
     ...(workflow === undefined ? {} : { workflowType: workflow }),
     ...(taskQueue === undefined ? {} : { taskQueue }),
+  };
+}
+
+function limitOf({ limit, limitType, threshold }: TypeOptions) {
+  if (typeof limit !== 'string') {
+    if (limitType === undefined && threshold === undefined) return {};
+    throw new CommandError('BAD_USAGE', '--limit-type and --threshold are of the limit that --limit gives.');
+  }
+  return {
+    limitConfig: {
+      maxCost: limit,
+      ...(limitType === undefined ? {} : { type: toLimitType(limitType) }),
+      ...(threshold === undefined ? {} : { threshold }),
+    },
   };
 }
 

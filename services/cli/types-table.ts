@@ -1,5 +1,6 @@
 import type { ExperienceType, ExperienceTypeVersion } from '../client/index.js';
 import { factsText } from './facts-text.js';
+import { limitConfigText } from './limits-table.js';
 import { timeText } from './number-text.js';
 import { tableText } from './table.js';
 import { visibleLine } from './visible-text.js';
@@ -35,6 +36,7 @@ export function typeFacts(type: ExperienceType): string {
     ['Version', String(type.currentVersion)],
     ['Workflow', type.workflowType ?? 'none: it is recorded only'],
     ['Task queue', type.workflowType === undefined ? undefined : (type.taskQueue ?? "the service's default")],
+    ['Limit', type.limitConfig === undefined ? undefined : limitConfigText(type.limitConfig)],
     ['Created', timeText(type.createTime)],
     ['Changed', timeText(type.updateTime)],
     ['Deleted', type.deleteTime === undefined ? undefined : timeText(type.deleteTime)],

@@ -4,9 +4,10 @@ import type { BookProgress__Output } from '../contract/generated/experiences/v1/
 import type { BookSummary__Output } from '../contract/generated/experiences/v1/BookSummary.js';
 import type { VerifyResponse__Output } from '../contract/generated/experiences/v1/VerifyResponse.js';
 import type { BookCheckMessage, BookDifference, BookProgress, BookSummary } from './book-types.js';
-import { type Channel, readStream } from './call.js';
+import { type Channel, callUnary, readStream } from './call.js';
 import { fromWireTime } from './from-wire.js';
-import { toWireTime } from './to-wire.js';
+import type { SweepResult } from './reservation-types.js';
+import { toWireInt, toWireTime } from './to-wire.js';
 
 const methods = contract.AdminService.service;
 
@@ -39,6 +40,17 @@ export class AdminClient {
   ): AsyncGenerator<BookCheckMessage, void, undefined> {
     yield* messagesOf(readStream(this.#channel, methods.Repair, { apply: options.apply ?? false }));
   }
+
+  /** Closes reservations whose time is over at their estimates: at most so many, 1,000 if it is not said. */
+  async sweepReservations(options: { readonly maxCount?: number } = {}): Promise<SweepResult> {
+    const request = { maxCount: toWireInt('maxCount', options.maxCount ?? 0) };
+    const { unsettledCount, settledCount, more } = await callUnary(
+      this.#channel,
+      methods.SweepReservations,
+      request,
+    );
+    return { unsettledCount, settledCount, more };
+  }
 }
 
 async function* messagesOf(
@@ -65,7 +77,7 @@ function fromWireProgress(wire: BookProgress__Output): BookProgress {
 
 function fromWireDifference(wire: BookDifference__Output): BookDifference {
   const subject = wire.subject.replace('BOOK_SUBJECT_', '') as BookDifference['subject'];
-  const isOfType = subject !== 'EXPERIENCE' && subject !== 'EVENT';
+  const isOfType = subject === 'HOUR_ROLLUP' || subject === 'DAY_ROLLUP' || subject === 'HISTOGRAM';
   return {
     subject,
     experienceId: wire.experienceId || undefined,
@@ -75,6 +87,8 @@ function fromWireDifference(wire: BookDifference__Output): BookDifference {
     startTime: fromWireTime(wire.startTime),
     provider: wire.provider || undefined,
     model: wire.model || undefined,
+    limitId: wire.limitId || undefined,
+    limitPeriod: wire.limitPeriod || undefined,
     figure: wire.figure,
     expected: wire.expected,
     found: wire.found,
@@ -93,5 +107,7 @@ function fromWireSummary(wire: BookSummary__Output): BookSummary {
     differenceCount: BigInt(wire.differenceCount),
     repairedCount: BigInt(wire.repairedCount),
     notRepairableCount: BigInt(wire.notRepairableCount),
+    limitCount: BigInt(wire.limitCount),
+    reservationCount: BigInt(wire.reservationCount),
   };
 }

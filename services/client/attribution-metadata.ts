@@ -10,6 +10,7 @@ export function attributionMetadata(attribution: {
   readonly experienceVersion?: number;
   readonly userId?: string;
   readonly requestTags?: readonly string[];
+  readonly limitIds?: readonly string[];
 }): Record<string, string> {
   const pairs = {
     [ATTRIBUTION_KEYS.experienceId]: attribution.experienceId,
@@ -17,6 +18,7 @@ export function attributionMetadata(attribution: {
     [ATTRIBUTION_KEYS.experienceVersion]: attribution.experienceVersion?.toString(),
     [ATTRIBUTION_KEYS.userId]: attribution.userId,
     [ATTRIBUTION_KEYS.requestTags]: attribution.requestTags?.join(','),
+    [ATTRIBUTION_KEYS.limitIds]: attribution.limitIds?.join(','),
   };
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(pairs)) {

@@ -7,11 +7,11 @@ export type BookCheckMessage =
   | { readonly summary: BookSummary };
 
 export interface BookProgress {
-  readonly phase: 'OPERATIONS' | 'EXPERIENCES' | 'ROLLUPS' | 'HISTOGRAMS';
+  readonly phase: 'RESERVATIONS' | 'OPERATIONS' | 'EXPERIENCES' | 'ROLLUPS' | 'HISTOGRAMS' | 'LIMITS';
   readonly experienceCount: bigint;
   /** About; 0: not known. */
   readonly experienceCountEstimate: bigint;
-  /** Each event is read for its experience and for its hour. */
+  /** Each event is read for its experience, for its hour and for the limits that it is charged to. */
   readonly eventCount: bigint;
   readonly eventCountEstimate: bigint;
   readonly hourCount: bigint;
@@ -20,10 +20,17 @@ export interface BookProgress {
 
 /** A figure of the books that is not what the events add up to, or something wrong with an event. */
 export interface BookDifference {
-  readonly subject: 'EXPERIENCE' | 'HOUR_ROLLUP' | 'DAY_ROLLUP' | 'HISTOGRAM' | 'EVENT';
-  /** Of an experience or event; undefined: the event is unattributed. */
+  readonly subject:
+    | 'EXPERIENCE'
+    | 'HOUR_ROLLUP'
+    | 'DAY_ROLLUP'
+    | 'HISTOGRAM'
+    | 'EVENT'
+    | 'RESERVATION'
+    | 'LIMIT';
+  /** Of an experience, event or reservation; undefined: it is unattributed. */
   readonly experienceId: string | undefined;
-  /** Of an event. */
+  /** Of an event or reservation. */
   readonly eventId: string | undefined;
   /** Of a rollup or histogram; empty: of what has no type. */
   readonly experienceType: string | undefined;
@@ -35,6 +42,9 @@ export interface BookDifference {
   readonly provider: string | undefined;
   /** Of a rollup. */
   readonly model: string | undefined;
+  readonly limitId: string | undefined;
+  /** Of a limit: number of its period. */
+  readonly limitPeriod: number | undefined;
   /** `event_count`, `cost.input`, `units[text].input`, …; the contract lists them. */
   readonly figure: string;
   /** Amounts as decimals, times in ISO 8601; empty: it must not be there, or is not known. */
@@ -56,4 +66,7 @@ export interface BookSummary {
   readonly differenceCount: bigint;
   readonly repairedCount: bigint;
   readonly notRepairableCount: bigint;
+  readonly limitCount: bigint;
+  /** Looked at one by one. */
+  readonly reservationCount: bigint;
 }

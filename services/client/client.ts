@@ -2,8 +2,11 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { AdminClient } from './admin-client.js';
 import { type Channel, metadataOf } from './call.js';
 import { CostsClient } from './costs-client.js';
+import { DocumentsClient } from './documents-client.js';
 import { ExperiencesOfTypeClient } from './experiences-client.js';
+import { LimitsClient } from './limits-client.js';
 import { PricesClient } from './prices-client.js';
+import { RunStateClient } from './run-state-client.js';
 import { RunsClient } from './runs-client.js';
 import { TypesClient } from './types-client.js';
 import { UsageClient } from './usage-client.js';
@@ -27,8 +30,11 @@ export class ExperiencesClient {
   readonly experiences: ExperiencesOfTypeClient;
   readonly usage: UsageClient;
   readonly costs: CostsClient;
+  readonly documents: DocumentsClient;
   readonly runs: RunsClient;
+  readonly runState: RunStateClient;
   readonly prices: PricesClient;
+  readonly limits: LimitsClient;
   readonly admin: AdminClient;
   readonly #client: Client;
 
@@ -43,8 +49,11 @@ export class ExperiencesClient {
     this.experiences = new ExperiencesOfTypeClient(channel);
     this.usage = new UsageClient(channel);
     this.costs = new CostsClient(channel);
+    this.documents = new DocumentsClient(channel);
     this.runs = new RunsClient(channel);
+    this.runState = new RunStateClient(channel);
     this.prices = new PricesClient(channel);
+    this.limits = new LimitsClient(channel);
     this.admin = new AdminClient(channel);
   }
 

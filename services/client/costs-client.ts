@@ -1,5 +1,6 @@
 import { contract } from '../contract/contract.js';
 import { type Channel, callUnary } from './call.js';
+import type { CostDistributionDetails, CostQuery, CostReport, VersionComparison } from './cost-types.js';
 import { fromWireCost, fromWireTotals, fromWireUnpriced } from './from-wire.js';
 import {
   fromWireBar,
@@ -10,15 +11,7 @@ import {
   fromWireSum,
 } from './from-wire-costs.js';
 import { toWireInt, toWireTime, toWireUnits } from './to-wire.js';
-import type {
-  CostDistributionDetails,
-  CostEstimate,
-  CostQuery,
-  CostReport,
-  ExperienceCost,
-  UnitsInput,
-  VersionComparison,
-} from './types.js';
+import type { CostEstimate, ExperienceCost, UnitsInput } from './types.js';
 
 const methods = contract.CostService.service;
 

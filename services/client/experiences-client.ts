@@ -2,8 +2,9 @@ import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
 import { type Channel, callUnary, identifies } from './call.js';
 import { fromWireExperience } from './from-wire.js';
+import type { NewLimitConfig } from './limit-types.js';
 import { PAGE_SIZE, pages } from './pages.js';
-import { toWireInt } from './to-wire.js';
+import { toWireInt, toWireLimitConfig } from './to-wire.js';
 import type { Experience } from './types.js';
 
 const methods = contract.ExperienceService.service;
@@ -25,6 +26,8 @@ export class ExperiencesOfTypeClient {
     readonly experienceId?: string;
     readonly userId?: string;
     readonly properties?: Readonly<Record<string, string>>;
+    /** The limit of its own. Absent: as its type says. */
+    readonly limitConfig?: NewLimitConfig;
   }): Promise<{
     readonly experience: Experience;
     readonly alreadyExisted: boolean;
@@ -32,7 +35,9 @@ export class ExperiencesOfTypeClient {
   }> {
     const experienceId = experience.experienceId ?? newUuid();
     const experienceVersion = toWireInt('experienceVersion', experience.experienceVersion ?? 0);
-    const request = { ...experience, experienceVersion, experienceId };
+    const limitConfig =
+      experience.limitConfig === undefined ? null : toWireLimitConfig(experience.limitConfig);
+    const request = { ...experience, experienceVersion, experienceId, limitConfig };
     const answer = await callUnary(this.#channel, methods.CreateExperience, request, {
       repeatable: identifies(experienceId),
     });

@@ -6,7 +6,6 @@ import type { CostRow__Output } from '../contract/generated/experiences/v1/CostR
 import type { CostSum__Output } from '../contract/generated/experiences/v1/CostSum.js';
 import type { DearExperience__Output } from '../contract/generated/experiences/v1/DearExperience.js';
 import type { RankTest__Output } from '../contract/generated/experiences/v1/RankTest.js';
-import { fromWireCost, fromWireTime, fromWireUnits, promised } from './from-wire.js';
 import type {
   CostBar,
   CostChange,
@@ -16,7 +15,8 @@ import type {
   CostSum,
   DearExperience,
   RankTest,
-} from './types.js';
+} from './cost-types.js';
+import { fromWireCost, fromWireTime, fromWireUnits, promised } from './from-wire.js';
 
 /** The contract's answers about costs as the client answers them. */
 

@@ -1,12 +1,11 @@
 import type { Cost__Output } from '../contract/generated/experiences/v1/Cost.js';
 import type { Experience__Output } from '../contract/generated/experiences/v1/Experience.js';
-import type { ExperienceRun__Output } from '../contract/generated/experiences/v1/ExperienceRun.js';
 import type { ExperienceTotals__Output } from '../contract/generated/experiences/v1/ExperienceTotals.js';
 import type { ExperienceType__Output } from '../contract/generated/experiences/v1/ExperienceType.js';
+import type { LimitConfig__Output } from '../contract/generated/experiences/v1/LimitConfig.js';
 import type { Price__Output } from '../contract/generated/experiences/v1/Price.js';
 import type { Rate__Output } from '../contract/generated/experiences/v1/Rate.js';
 import type { RecordResult__Output } from '../contract/generated/experiences/v1/RecordResult.js';
-import type { RecordUsageResponse__Output } from '../contract/generated/experiences/v1/RecordUsageResponse.js';
 import type { RecordWarning__Output } from '../contract/generated/experiences/v1/RecordWarning.js';
 import type { UnitCount__Output } from '../contract/generated/experiences/v1/UnitCount.js';
 import type { UnpricedUnits__Output } from '../contract/generated/experiences/v1/UnpricedUnits.js';
@@ -14,22 +13,21 @@ import type { UsageAck__Output } from '../contract/generated/experiences/v1/Usag
 import type { UsageEvent__Output } from '../contract/generated/experiences/v1/UsageEvent.js';
 import type { Timestamp__Output } from '../contract/generated/google/protobuf/Timestamp.js';
 import { fromStatus } from './experiences-error.js';
+import type { LimitConfig } from './limit-types.js';
 import type {
   Cost,
   Experience,
-  ExperienceRun,
   ExperienceTotals,
   ExperienceType,
   Price,
   Rate,
-  RecordedUsage,
+  RecordedOutcome,
   RecordResult,
-  RunState,
+  Settlement,
   Units,
   UnpricedUnits,
   UsageAck,
   UsageEvent,
-  UsageOutcome,
 } from './types.js';
 
 /** The contract's messages as the client answers them. A message that the contract promises and that is missing throws. */
@@ -42,11 +40,16 @@ export function fromWireType(wire: ExperienceType__Output | null): ExperienceTyp
     currentVersion: type.currentVersion,
     workflowType: type.workflowType || undefined,
     taskQueue: type.taskQueue || undefined,
+    limitConfig: type.limitConfig === null ? undefined : fromWireLimitConfig(type.limitConfig),
     etag: type.etag,
     createTime: promised(fromWireTime(type.createTime)),
     updateTime: promised(fromWireTime(type.updateTime)),
     deleteTime: fromWireTime(type.deleteTime),
   };
+}
+
+export function fromWireLimitConfig({ type, maxCost, threshold, tags }: LimitConfig__Output): LimitConfig {
+  return { type: type === 'LIMIT_TYPE_BLOCK' ? 'BLOCK' : 'ALLOW', maxCost, threshold, tags: [...tags] };
 }
 
 export function fromWireExperience(wire: Experience__Output | null): Experience {
@@ -60,6 +63,7 @@ export function fromWireExperience(wire: Experience__Output | null): Experience 
     totals: fromWireTotals(experience.totals),
     createTime: promised(fromWireTime(experience.createTime)),
     deleteTime: fromWireTime(experience.deleteTime),
+    hasLimit: experience.hasLimit,
   };
 }
 
@@ -74,16 +78,10 @@ export function fromWireTotals(wire: ExperienceTotals__Output | null): Experienc
     units: fromWireUnits(totals.units),
     firstEventTime: fromWireTime(totals.firstEventTime),
     lastEventTime: fromWireTime(totals.lastEventTime),
-  };
-}
-
-export function fromWireRecorded(wire: RecordUsageResponse__Output): RecordedUsage {
-  return {
-    event: fromWireEvent(promised(wire.event)),
-    duplicate: wire.duplicate,
-    experienceCreated: wire.experienceCreated,
-    experienceIdReplaced: wire.experienceIdReplaced,
-    warnings: wire.warnings.map(fromWireWarning),
+    heldCost: totals.heldCost,
+    openReservationCount: BigInt(totals.openReservationCount),
+    unsettledCost: totals.unsettledCost,
+    unsettledEventCount: BigInt(totals.unsettledEventCount),
   };
 }
 
@@ -104,11 +102,16 @@ function fromWireAck(ack: UsageAck__Output): UsageAck {
     priceId: ack.priceId || undefined,
     unpricedUnits: ack.unpricedUnits.map(fromWireUnpriced),
     warnings: ack.warnings.map(fromWireWarning),
+    settlement: fromWireSettlement(ack.settlement),
   };
 }
 
-function fromWireWarning({ code, message }: RecordWarning__Output): UsageAck['warnings'][number] {
+export function fromWireWarning({ code, message }: RecordWarning__Output): UsageAck['warnings'][number] {
   return { code: code.replace('RECORD_WARNING_CODE_', ''), message };
+}
+
+function fromWireSettlement(wire: UsageEvent__Output['settlement']): Settlement {
+  return wire === 'SETTLEMENT_UNSPECIFIED' ? 'NONE' : (wire.replace('SETTLEMENT_', '') as Settlement);
 }
 
 export function fromWireEvent(event: UsageEvent__Output): UsageEvent {
@@ -123,7 +126,7 @@ export function fromWireEvent(event: UsageEvent__Output): UsageEvent {
     model: event.model,
     requestedModel: event.requestedModel || undefined,
     units: fromWireUnits(event.units),
-    outcome: event.outcome.replace('USAGE_OUTCOME_', '') as UsageOutcome,
+    outcome: event.outcome.replace('USAGE_OUTCOME_', '') as RecordedOutcome,
     cost: fromWireCost(event.cost),
     priceId: event.priceId || undefined,
     unpricedUnits: event.unpricedUnits.map(fromWireUnpriced),
@@ -145,6 +148,8 @@ export function fromWireEvent(event: UsageEvent__Output): UsageEvent {
       repriceTime: promised(fromWireTime(wire.repriceTime)),
       addedCost: fromWireCost(wire.addedCost),
     })),
+    settlement: fromWireSettlement(event.settlement),
+    limitIds: [...event.limitIds],
   };
 }
 
@@ -160,25 +165,6 @@ export function fromWireUnpriced(wire: UnpricedUnits__Output): UnpricedUnits {
 export function fromWireCost(wire: Cost__Output | null): Cost {
   const { input, output, total, currencyCode } = promised(wire);
   return { input, output, total, currencyCode };
-}
-
-export function fromWireRun(wire: ExperienceRun__Output | null): ExperienceRun {
-  const run = promised(wire);
-  return {
-    experienceId: run.experienceId,
-    experienceType: run.experienceType,
-    experienceVersion: run.experienceVersion,
-    workflowType: run.workflowType,
-    workflowId: run.workflowId,
-    runId: run.runId,
-    state: run.state.replace('RUN_STATE_', '') as RunState,
-    progress: run.progress === null ? undefined : { ...run.progress },
-    totals: fromWireTotals(run.totals),
-    startTime: promised(fromWireTime(run.startTime)),
-    endTime: fromWireTime(run.endTime),
-    result: run.resultJson === '' ? undefined : (JSON.parse(run.resultJson) as unknown),
-    failure: run.failure === null ? undefined : { type: run.failure.type, message: run.failure.message },
-  };
 }
 
 export function fromWirePrice(wire: Price__Output | null): Price {

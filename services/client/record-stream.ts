@@ -1,19 +1,10 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { contract } from '../contract/contract.js';
 import type { StreamUsageResponse__Output } from '../contract/generated/experiences/v1/StreamUsageResponse.js';
-import type { UsageRecord } from '../contract/generated/experiences/v1/UsageRecord.js';
 import type { Channel } from './call.js';
 import { fromServiceError } from './experiences-error.js';
 
 const method = contract.UsageService.service.StreamUsage;
-
-/**
- * A record as the part of a message that holds it: messages of the contract that are put one after the other read as one
- * message with the records of all. So each record is encoded once, however often it is sent, and its size is known.
- */
-export function encodeRecord(record: UsageRecord): Buffer {
-  return method.requestSerialize({ records: [record] });
-}
 
 /** One StreamUsage call. It does not care for the window: who sends bounds what is under way. */
 export class RecordStream {
@@ -51,8 +42,9 @@ export class RecordStream {
     });
   }
 
-  send(sequence: number, records: readonly Buffer[]): void {
-    this.#call.write(Buffer.concat([method.requestSerialize({ sequence: String(sequence) }), ...records]));
+  /** `items` as `encodeItem` makes them. */
+  send(sequence: number, items: readonly Buffer[]): void {
+    this.#call.write(Buffer.concat([method.requestSerialize({ sequence: String(sequence) }), ...items]));
   }
 
   /** Nothing more will be sent; resolves when the service has ended the stream too. */

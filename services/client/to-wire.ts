@@ -1,8 +1,14 @@
+import type { Attribution } from '../contract/generated/experiences/v1/Attribution.js';
+import type { LimitConfig as WireLimitConfig } from '../contract/generated/experiences/v1/LimitConfig.js';
 import type { UnitCount } from '../contract/generated/experiences/v1/UnitCount.js';
 import type { UnitRate } from '../contract/generated/experiences/v1/UnitRate.js';
+import type { UsageEstimate as WireEstimate } from '../contract/generated/experiences/v1/UsageEstimate.js';
 import type { UsageRecord as WireRecord } from '../contract/generated/experiences/v1/UsageRecord.js';
+import type { UsageReservation as WireReservation } from '../contract/generated/experiences/v1/UsageReservation.js';
 import type { Timestamp } from '../contract/generated/google/protobuf/Timestamp.js';
 import { newUuid } from '../domain/new-uuid.js';
+import type { NewLimitConfig } from './limit-types.js';
+import type { UsageEstimate, UsageReservation } from './reservation-types.js';
 import type { Price, UnitsInput, UsageRecord } from './types.js';
 
 /** What callers give as the contract's messages. The loader would encode nonsense silently, so numbers are looked at. */
@@ -10,13 +16,7 @@ import type { Price, UnitsInput, UsageRecord } from './types.js';
 export function toWireRecord(record: UsageRecord): WireRecord {
   return {
     eventId: record.eventId ?? newUuid(),
-    attribution: {
-      experienceId: record.experienceId ?? '',
-      experienceType: record.experienceType ?? '',
-      experienceVersion: toWireInt('experienceVersion', record.experienceVersion ?? 0),
-      userId: record.userId ?? '',
-      requestTags: [...(record.requestTags ?? [])],
-    },
+    attribution: toWireAttribution(record),
     provider: record.provider,
     model: record.model,
     requestedModel: record.requestedModel ?? '',
@@ -33,6 +33,50 @@ export function toWireRecord(record: UsageRecord): WireRecord {
     properties: { ...record.properties },
     workflowSource: record.workflowSource ?? null,
   };
+}
+
+function toWireAttribution(call: UsageRecord | UsageReservation): Attribution {
+  return {
+    experienceId: call.experienceId ?? '',
+    experienceType: call.experienceType ?? '',
+    experienceVersion: toWireInt('experienceVersion', call.experienceVersion ?? 0),
+    userId: call.userId ?? '',
+    requestTags: [...(call.requestTags ?? [])],
+    limitIds: [...(call.limitIds ?? [])],
+  };
+}
+
+export function toWireReservation(reservation: UsageReservation): WireReservation {
+  const { estimate, ttlMs } = reservation;
+  return {
+    eventId: reservation.eventId,
+    attribution: toWireAttribution(reservation),
+    provider: reservation.provider,
+    model: reservation.model,
+    estimate: estimate === undefined ? null : toWireEstimate(estimate),
+    ttl: ttlMs === undefined ? null : toWireDuration('ttlMs', ttlMs),
+    operationKey: reservation.operationKey ?? '',
+    step: reservation.step ?? '',
+    properties: { ...reservation.properties },
+    workflowSource: reservation.workflowSource ?? null,
+  };
+}
+
+function toWireEstimate(estimate: UsageEstimate): WireEstimate {
+  if ('units' in estimate) return { units: { units: toWireUnits(estimate.units) } };
+  if ('cost' in estimate) return { cost: estimate.cost };
+  return {
+    tokens: {
+      maxInputTokens: toWireWhole('maxInputTokens', estimate.maxInputTokens),
+      maxOutputTokens: toWireWhole('maxOutputTokens', estimate.maxOutputTokens),
+    },
+  };
+}
+
+function toWireDuration(name: string, milliseconds: number): { seconds: string; nanos: number } {
+  if (!Number.isSafeInteger(milliseconds)) throw new RangeError(`${name} must be a whole number`);
+  const seconds = Math.trunc(milliseconds / 1_000);
+  return { seconds: String(seconds), nanos: (milliseconds - seconds * 1_000) * 1_000_000 };
 }
 
 export function toWireUnits(units: UnitsInput): Record<string, UnitCount> {
@@ -66,6 +110,15 @@ export function toWireRates(rates: Price['rates']): Record<string, UnitRate> {
   );
 }
 
+export function toWireLimitConfig({ maxCost, threshold, type, tags }: NewLimitConfig): WireLimitConfig {
+  return {
+    maxCost,
+    threshold: threshold ?? '',
+    type: `LIMIT_TYPE_${type ?? 'ALLOW'}`,
+    tags: [...(tags ?? [])],
+  };
+}
+
 export function toWireTime(time: Date | undefined): Timestamp | null {
   if (time === undefined) return null;
   const milliseconds = time.getTime();
@@ -82,7 +135,7 @@ export function toWireInt(name: string, value: number): number {
 }
 
 /** 64 bits hold it, whatever the service then says of it. */
-function toWireWhole(name: string, value: number | bigint): string {
+export function toWireWhole(name: string, value: number | bigint): string {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
     throw new RangeError(`${name} must be a whole number, not ${value}`);
   }

@@ -2,7 +2,9 @@ import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
 import { type Channel, callUnary } from './call.js';
 import { fromWireTime, fromWireType } from './from-wire.js';
+import type { NewLimitConfig } from './limit-types.js';
 import { PAGE_SIZE, pages } from './pages.js';
+import { toWireLimitConfig } from './to-wire.js';
 import type { ExperienceType, ExperienceTypeVersion } from './types.js';
 
 const methods = contract.ExperienceTypeService.service;
@@ -22,8 +24,11 @@ export class TypesClient {
     /** The Temporal workflow that runs it. Absent: it is recorded only. */
     readonly workflowType?: string;
     readonly taskQueue?: string;
+    /** The limit of its own that each new experience gets. Absent: none. */
+    readonly limitConfig?: NewLimitConfig;
   }): Promise<{ readonly type: ExperienceType; readonly alreadyExisted: boolean }> {
-    const answer = await callUnary(this.#channel, methods.CreateExperienceType, type);
+    const limitConfig = type.limitConfig === undefined ? null : toWireLimitConfig(type.limitConfig);
+    const answer = await callUnary(this.#channel, methods.CreateExperienceType, { ...type, limitConfig });
     return { type: fromWireType(answer.experienceType), alreadyExisted: answer.alreadyExisted };
   }
 
@@ -41,13 +46,15 @@ export class TypesClient {
     });
   }
 
-  /** Changes the fields that are given; an empty text takes a workflow or task queue away. */
+  /** Changes the fields that are given; an empty text takes a workflow or task queue away, and null a limit. */
   async update(
     name: string,
     change: {
       readonly description?: string;
       readonly workflowType?: string;
       readonly taskQueue?: string;
+      /** Limits that experiences have stay as they are. */
+      readonly limitConfig?: NewLimitConfig | null;
       readonly etag?: string;
     },
   ): Promise<ExperienceType> {
@@ -55,8 +62,10 @@ export class TypesClient {
       ...(change.description === undefined ? [] : ['description']),
       ...(change.workflowType === undefined ? [] : ['workflow_type']),
       ...(change.taskQueue === undefined ? [] : ['task_queue']),
+      ...(change.limitConfig === undefined ? [] : ['limit_config']),
     ];
-    const request = { name, ...change, updateMask: { paths } };
+    const limitConfig = change.limitConfig ? toWireLimitConfig(change.limitConfig) : null;
+    const request = { name, ...change, limitConfig, updateMask: { paths } };
     const options = { repeatable: change.etag === undefined };
     const answer = await callUnary(this.#channel, methods.UpdateExperienceType, request, options);
     return fromWireType(answer.experienceType);

@@ -4,8 +4,10 @@
  */
 
 import type { ExperiencesError } from './experiences-error.js';
+import type { LimitConfig, LimitStatus } from './limit-types.js';
+import type { Money } from './money.js';
 
-export type Money = string;
+export type { Money };
 
 export interface ExperienceType {
   readonly name: string;
@@ -13,6 +15,8 @@ export interface ExperienceType {
   readonly currentVersion: number;
   readonly workflowType: string | undefined;
   readonly taskQueue: string | undefined;
+  /** The limit of its own that each new experience gets; undefined: none. */
+  readonly limitConfig: LimitConfig | undefined;
   readonly etag: string;
   readonly createTime: Date;
   readonly updateTime: Date;
@@ -33,6 +37,8 @@ export interface Experience {
   readonly totals: ExperienceTotals;
   readonly createTime: Date;
   readonly deleteTime: Date | undefined;
+  /** Whether it owns a limit, whose id is the experience's. */
+  readonly hasLimit: boolean;
 }
 
 export interface ExperienceTotals {
@@ -46,6 +52,12 @@ export interface ExperienceTotals {
   readonly units: Units;
   readonly firstEventTime: Date | undefined;
   readonly lastEventTime: Date | undefined;
+  /** What open reservations hold; not part of the cost. */
+  readonly heldCost: Money;
+  readonly openReservationCount: bigint;
+  /** The part of the total that is an estimate: reservations that ran out and were never settled. */
+  readonly unsettledCost: Money;
+  readonly unsettledEventCount: bigint;
 }
 
 export interface Cost {
@@ -70,6 +82,9 @@ export type UnitsInput = Readonly<
 
 export type UsageOutcome = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT';
 
+/** UNKNOWN is only answered: of a call whose reservation ran out. */
+export type RecordedOutcome = UsageOutcome | 'UNKNOWN';
+
 export interface WorkflowSource {
   readonly namespace: string;
   readonly workflowId: string;
@@ -91,6 +106,8 @@ export interface UsageRecord {
   readonly experienceVersion?: number;
   readonly userId?: string;
   readonly requestTags?: readonly string[];
+  /** Limits that it is charged to beside its experience's own. */
+  readonly limitIds?: readonly string[];
   readonly provider: string;
   /** The model that answered. */
   readonly model: string;
@@ -132,7 +149,7 @@ export interface UsageEvent {
   readonly model: string;
   readonly requestedModel: string | undefined;
   readonly units: Units;
-  readonly outcome: UsageOutcome;
+  readonly outcome: RecordedOutcome;
   /** Of the units that have a price. */
   readonly cost: Cost;
   readonly priceId: string | undefined;
@@ -156,7 +173,16 @@ export interface UsageEvent {
     readonly repriceTime: Date;
     readonly addedCost: Cost;
   }[];
+  readonly settlement: Settlement;
+  /** Limits that it is charged to, the experience's own among them. */
+  readonly limitIds: readonly string[];
 }
+
+/**
+ * What became of the reservation of an event; NONE: there was none. UNSETTLED: it ran out, and the event is the estimate;
+ * RELEASED: it ran out, and the call was told later to have cost nothing. A later record takes the place of both.
+ */
+export type Settlement = 'NONE' | 'SETTLED' | 'UNSETTLED' | 'RELEASED';
 
 /** What a repricing has done. */
 export interface RepricingResult {
@@ -174,6 +200,8 @@ export interface RecordedUsage {
   readonly experienceCreated: boolean;
   readonly experienceIdReplaced: boolean;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  /** How the limits stand that it is charged to. */
+  readonly limits: readonly LimitStatus[];
 }
 
 /** A recorded call in short. */
@@ -189,6 +217,7 @@ export interface UsageAck {
   readonly priceId: string | undefined;
   readonly unpricedUnits: readonly UnpricedUnits[];
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  readonly settlement: Settlement;
 }
 
 /** What became of one of many records: it has an `ack` or an `error`. */
@@ -240,6 +269,8 @@ export interface ExperienceRun {
   /** What the workflow returned; undefined unless COMPLETED. */
   readonly result: unknown;
   readonly failure: { readonly type: string; readonly message: string } | undefined;
+  /** How the limit of its own stands; undefined: it owns none. */
+  readonly budget: LimitStatus | undefined;
 }
 
 export interface Rate {
@@ -261,129 +292,4 @@ export interface Price {
   readonly createTime: Date;
   readonly sourceNote: string | undefined;
   readonly currencyCode: string;
-}
-
-export type CostDimension = 'EXPERIENCE_TYPE' | 'EXPERIENCE_VERSION' | 'PROVIDER' | 'MODEL';
-/** Calendar buckets in UTC. */
-export type TimeBucket = 'HOUR' | 'DAY' | 'MONTH';
-
-export interface CostQuery {
-  /** Events from this time on: a full hour in UTC. */
-  readonly startTime: Date;
-  /** Events before this time: a full hour in UTC. */
-  readonly endTime: Date;
-  /** Absent: everything together. The version needs the type, or `experienceType`. */
-  readonly groupBy?: readonly CostDimension[];
-  /** Absent: the whole range together. */
-  readonly timeBucket?: TimeBucket | undefined;
-  /** Absent: all; '': only what belongs to no type. */
-  readonly experienceType?: string;
-  readonly experienceVersion?: number;
-  readonly provider?: string;
-  readonly model?: string;
-}
-
-export interface CostReport {
-  /** In the order of time, type, version, provider, model; combinations without an event are left out. */
-  readonly rows: readonly CostRow[];
-  readonly total: CostSum;
-}
-
-/** What a query does not group by is undefined. */
-export interface CostRow {
-  /** '': none. */
-  readonly experienceType: string | undefined;
-  /** 0: none. */
-  readonly experienceVersion: number | undefined;
-  readonly provider: string | undefined;
-  readonly model: string | undefined;
-  readonly bucketStartTime: Date | undefined;
-  readonly sum: CostSum;
-}
-
-/** A sum over events. */
-export type CostSum = Omit<ExperienceTotals, 'firstEventTime' | 'lastEventTime'>;
-
-/** Of the experiences of one version that have at least one event, deleted ones too. */
-export interface CostDistribution {
-  readonly experienceType: string;
-  readonly experienceVersion: number;
-  readonly experienceCount: bigint;
-  /** Exact; this and the other amounts are undefined where there is no experience. */
-  readonly sum: Money | undefined;
-  /** Rounded half-even at 18 digits. */
-  readonly mean: Money | undefined;
-  /** Exact. */
-  readonly minimum: Money | undefined;
-  /** Exact. */
-  readonly maximum: Money | undefined;
-  /** In the order asked for; by nearest rank. */
-  readonly percentiles: readonly { readonly percentile: number; readonly cost: Money }[];
-  /** By how much a percentile may differ from the exact one, as a part of it: 0.01. */
-  readonly percentileErrorMax: number;
-  readonly currencyCode: string;
-}
-
-export interface CostDistributionDetails {
-  readonly distribution: CostDistribution;
-  /** From the cheapest to the dearest; each is wider than the one before by the same factor. */
-  readonly bars: readonly CostBar[];
-  /** The dearest first. */
-  readonly dearestExperiences: readonly DearExperience[];
-}
-
-export interface CostBar {
-  /** Exclusive; both are 0 for those that cost nothing. */
-  readonly above: Money;
-  readonly upTo: Money;
-  readonly experienceCount: bigint;
-}
-
-export interface DearExperience {
-  readonly experienceId: string;
-  readonly totalCost: Money;
-  readonly eventCount: bigint;
-  /** Events of which some units have no price: its full cost is not known. */
-  readonly unpricedEventCount: bigint;
-  readonly createTime: Date;
-  readonly deleteTime: Date | undefined;
-}
-
-export interface VersionComparison {
-  readonly first: CostDistribution;
-  readonly second: CostDistribution;
-  /** undefined: one of them has no experience. */
-  readonly comparison: CostComparison | undefined;
-}
-
-/** From the first version to the second. */
-export interface CostComparison {
-  readonly mean: CostChange;
-  readonly minimum: CostChange;
-  readonly maximum: CostChange;
-  readonly percentiles: readonly { readonly percentile: number; readonly change: CostChange }[];
-  readonly rankTest: RankTest;
-}
-
-export interface CostChange {
-  /** The second less the first. */
-  readonly absolute: Money;
-  /** As a part of the first, a decimal string: `0.18` is 18 % more. undefined: the first is 0. */
-  readonly relative: string | undefined;
-}
-
-/** Whether experiences of two versions differ in cost beyond chance: a two-sided test of ranks. */
-export interface RankTest {
-  readonly name: string;
-  /** NONE: too few experiences for a p-value. */
-  readonly method: 'EXACT' | 'NORMAL' | 'NONE';
-  readonly u: number;
-  /** Only with the method NORMAL. */
-  readonly z: number | undefined;
-  readonly pValue: number | undefined;
-  readonly alpha: number;
-  /** How probable it is that of two random experiences that of the second version is dearer. */
-  readonly probabilityOfSuperiority: number;
-  /** SECOND_DEARER and SECOND_CHEAPER are beyond chance. */
-  readonly verdict: 'TOO_FEW' | 'WITHIN_CHANCE' | 'SECOND_DEARER' | 'SECOND_CHEAPER';
 }

@@ -1,8 +1,10 @@
 import { contract } from '../contract/contract.js';
 import { type Channel, callUnary } from './call.js';
-import { fromWireEvent, fromWireRecorded, fromWireResult } from './from-wire.js';
+import { fromWireEvent, fromWireResult } from './from-wire.js';
+import { fromWireRecorded, fromWireReleased, fromWireReserved } from './from-wire-reservation.js';
 import { PAGE_SIZE, pages } from './pages.js';
-import { toWireRecord } from './to-wire.js';
+import type { Released, Reserved, UsageReservation } from './reservation-types.js';
+import { toWireRecord, toWireReservation } from './to-wire.js';
 import type { RecordedBatch, RecordedUsage, UsageEvent, UsageRecord } from './types.js';
 import { UsageRecorder, type UsageRecorderOptions } from './usage-recorder.js';
 
@@ -24,6 +26,21 @@ export class UsageClient {
   }
 
   /**
+   * Holds the estimate of a call against all limits that apply, before it is made. Rejects with LIMIT_REACHED when one
+   * refuses: then the call must not be made. Record the call under the same event id, or release it.
+   */
+  async reserve(reservation: UsageReservation): Promise<Reserved> {
+    return fromWireReserved(
+      await callUnary(this.#channel, methods.ReserveUsage, { reservation: toWireReservation(reservation) }),
+    );
+  }
+
+  /** Ends a reservation whose call was never made or cost nothing. */
+  async release(eventId: string): Promise<Released> {
+    return fromWireReleased(await callUnary(this.#channel, methods.ReleaseUsage, { eventId }));
+  }
+
+  /**
    * Up to 1,000 calls at once; resolves when what became of each is known. What is wrong with one is that one's result
    * alone; it rejects only when nothing is known of any.
    */
@@ -39,7 +56,7 @@ export class UsageClient {
     return { ...counts, results: results.map(fromWireResult) };
   }
 
-  /** For many calls, one by one: they travel together on one stream. To be closed. */
+  /** To record, reserve and release many calls, one by one: all of it travels together on one stream. To be closed. */
   recorder(options: UsageRecorderOptions = {}): UsageRecorder {
     return new UsageRecorder(this.#channel, options);
   }

@@ -1,26 +1,29 @@
 import type { StreamUsageResponse__Output } from '../contract/generated/experiences/v1/StreamUsageResponse.js';
 import { backoffMs, type Channel, isPassing } from './call.js';
 import { ExperiencesError, ownError } from './experiences-error.js';
-import { fromWireResult } from './from-wire.js';
-import { encodeRecord, RecordStream } from './record-stream.js';
-import { toWireRecord } from './to-wire.js';
+import { RecordStream } from './record-stream.js';
+import type { Released, Reserved, UsageReservation } from './reservation-types.js';
+import { encodeItem, fromWireResults, type ItemResult, type StreamItem } from './stream-items.js';
+import { toWireRecord, toWireReservation } from './to-wire.js';
 import type { UsageAck, UsageRecord } from './types.js';
 
 export interface UsageRecorderOptions {
-  /** How many records may wait for their acks; absent: 20,000. */
+  /** How many records, reservations and releases may wait for their answers; absent: 20,000. */
   readonly recordsMax?: number;
-  /** How many bytes they may take, encoded; absent: 32 MiB. It may be exceeded by one record. */
+  /** How many bytes they may take, encoded; absent: 32 MiB. It may be exceeded by one of them. */
   readonly bytesMax?: number;
-  /** After so long without its ack a record is rejected, in milliseconds; absent: 60,000. */
+  /** After so long without its answer each is rejected, in milliseconds; absent: 60,000. */
   readonly timeoutMs?: number;
 }
 
 /**
- * Records calls one by one, and sends them together: what is recorded while messages are under way goes into the next
- * one. A stream that is cut is opened again, and what was not acknowledged is sent again under the same event ids, so
- * that nothing is lost and nothing counts twice; then an ack may say `duplicate` though the caller sent it once.
+ * Records calls one by one, reserves and releases them, and sends all that together: what comes while messages are under
+ * way goes into the next one. A stream that is cut is opened again, and what was not answered is sent again under the
+ * same event ids, so that nothing is lost and nothing counts or is held twice; then an answer may say `duplicate` though
+ * the caller sent it once.
  *
- * A record that rejects with DEADLINE_EXCEEDED, or because the stream failed, may still be recorded.
+ * What rejects with DEADLINE_EXCEEDED, or because the stream failed, may still be done. What is under way together need
+ * not see each other: wait for a reservation before its call is recorded.
  */
 export class UsageRecorder {
   readonly #channel: Channel;
@@ -29,7 +32,7 @@ export class UsageRecorder {
   #waiting: Entry[] = [];
   /** By sequence, in the order of sending. */
   readonly #underWay = new Map<string, Message>();
-  #records = 0;
+  #entries = 0;
   #bytes = 0;
   #stream: RecordStream | undefined;
   #sequence = 0;
@@ -54,36 +57,38 @@ export class UsageRecorder {
 
   /**
    * Resolves when the call is durable and in every sum. Rejects with the error that `usage.record` would give, and at
-   * once with RESOURCE_EXHAUSTED when as many records wait as may.
+   * once with RESOURCE_EXHAUSTED when as much waits as may.
    */
   async record(record: UsageRecord): Promise<UsageAck> {
-    if (this.#closed !== undefined) throw ownError('FAILED_PRECONDITION', 'The recorder is closed.');
-    if (this.#isFull()) {
-      throw ownError('RESOURCE_EXHAUSTED', 'As many records wait as this recorder may hold; see room().');
-    }
-    const bytes = encodeRecord(toWireRecord(record));
-    if (bytes.length > MESSAGE_BYTES_MAX) {
-      throw ownError(
-        'INVALID_ARGUMENT',
-        `A record of ${bytes.length} bytes is beyond any the service takes.`,
-      );
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes, deadline: Date.now() + this.#limits.timeoutMs, resolve, reject });
-      this.#records += 1;
-      this.#bytes += bytes.length;
-      this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
-      this.#sendSoon();
-    });
+    const accepted = this.#accept('record', () => ({ records: [toWireRecord(record)] }));
+    return new Promise((resolve, reject) => this.#add({ list: 'records', ...accepted, resolve, reject }));
   }
 
-  /** Resolves when there is room for a record, or none will ever be. Who shares a recorder may have to wait again. */
+  /**
+   * Resolves when the call's estimate is held. Rejects with the error that `usage.reserve` would give, LIMIT_REACHED where
+   * a limit refuses, and at once as `record` does. Unless the service refused it, what rejects may be held until its time
+   * is over: release it.
+   */
+  async reserve(reservation: UsageReservation): Promise<Reserved> {
+    const accepted = this.#accept('reservation', () => ({ reservations: [toWireReservation(reservation)] }));
+    return new Promise((resolve, reject) =>
+      this.#add({ list: 'reservations', ...accepted, resolve, reject }),
+    );
+  }
+
+  /** Resolves when nothing is held under the id. Rejects with the error of `usage.release`, and at once as `record` does. */
+  async release(eventId: string): Promise<Released> {
+    const accepted = this.#accept('release', () => ({ releases: [{ eventId }] }));
+    return new Promise((resolve, reject) => this.#add({ list: 'releases', ...accepted, resolve, reject }));
+  }
+
+  /** Resolves when there is room for one more, or none will ever be. Who shares a recorder may have to wait again. */
   async room(): Promise<void> {
     if (!this.#isFull() || this.#closed !== undefined) return;
     await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
-  /** Takes no more records; resolves when each one is acknowledged or rejected and nothing is left open. */
+  /** Takes nothing more; resolves when all is answered or rejected and nothing is left open. */
   close(): Promise<void> {
     this.#closed ??= this.#end();
     return this.#closed;
@@ -91,7 +96,7 @@ export class UsageRecorder {
 
   async #end(): Promise<void> {
     for (const wake of this.#room.splice(0)) wake();
-    if (this.#records > 0) {
+    if (this.#entries > 0) {
       await new Promise<void>((resolve) => {
         this.#isEmpty = resolve;
       });
@@ -101,11 +106,35 @@ export class UsageRecorder {
     await this.#stream?.end();
   }
 
-  #isFull(): boolean {
-    return this.#records >= this.#limits.recordsMax || this.#bytes >= this.#limits.bytesMax;
+  /** Throws what keeps it from being sent at all. */
+  #accept(noun: string, makeItem: () => StreamItem): Pick<Pending, 'bytes' | 'deadline'> {
+    if (this.#closed !== undefined) throw ownError('FAILED_PRECONDITION', 'The recorder is closed.');
+    if (this.#isFull()) {
+      throw ownError('RESOURCE_EXHAUSTED', 'As much waits as this recorder may hold; see room().');
+    }
+    const bytes = encodeItem(makeItem());
+    if (bytes.length > MESSAGE_BYTES_MAX) {
+      throw ownError(
+        'INVALID_ARGUMENT',
+        `A ${noun} of ${bytes.length} bytes is beyond any the service takes.`,
+      );
+    }
+    return { bytes, deadline: Date.now() + this.#limits.timeoutMs };
   }
 
-  /** Once this turn is over: what is recorded in one turn travels together. */
+  #add(entry: Entry): void {
+    this.#waiting.push(entry);
+    this.#entries += 1;
+    this.#bytes += entry.bytes.length;
+    this.#watch ??= setInterval(() => this.#look(), WATCH_MS);
+    this.#sendSoon();
+  }
+
+  #isFull(): boolean {
+    return this.#entries >= this.#limits.recordsMax || this.#bytes >= this.#limits.bytesMax;
+  }
+
+  /** Once this turn is over: what comes in one turn travels together. */
   #sendSoon(): void {
     if (this.#backoff !== undefined) return;
     this.#nextSend ??= setImmediate(() => {
@@ -141,7 +170,7 @@ export class UsageRecorder {
     for (const [index, entry] of this.#waiting.entries()) {
       bytes += entry.bytes.length;
       if (index > 0 && bytes > MESSAGE_BYTES_MAX) return { count: index, isFull: true };
-      if (index + 1 === MESSAGE_RECORDS_MAX) return { count: MESSAGE_RECORDS_MAX, isFull: true };
+      if (index + 1 === MESSAGE_ITEMS_MAX) return { count: MESSAGE_ITEMS_MAX, isFull: true };
     }
     return { count: this.#waiting.length, isFull: false };
   }
@@ -159,23 +188,43 @@ export class UsageRecorder {
     return stream;
   }
 
-  #take({ ackedSequence, results }: StreamUsageResponse__Output): void {
-    const message = this.#underWay.get(ackedSequence);
+  #take(response: StreamUsageResponse__Output): void {
+    const message = this.#underWay.get(response.ackedSequence);
     if (message === undefined) return;
-    this.#underWay.delete(ackedSequence);
+    this.#underWay.delete(response.ackedSequence);
     this.#failures = 0;
     this.#answerTime = Date.now();
-    for (const wire of results) {
-      const entry = message.entries[wire.index];
-      if (entry === undefined || entry.isSettled) continue;
-      const { ack, error } = fromWireResult(wire);
-      if (error !== undefined) this.#reject(entry, error);
-      else this.#resolve(entry, ack);
-    }
-    for (const entry of message.entries) {
-      if (!entry.isSettled) this.#reject(entry, new Error('the service left out what became of a record'));
+    const { entries } = message;
+    const { records, reservations, releases } = fromWireResults(response);
+    this.#tell(
+      entries.filter((entry) => entry.list === 'records'),
+      records,
+    );
+    this.#tell(
+      entries.filter((entry) => entry.list === 'reservations'),
+      reservations,
+    );
+    this.#tell(
+      entries.filter((entry) => entry.list === 'releases'),
+      releases,
+    );
+    for (const entry of entries) {
+      if (!entry.isSettled) this.#reject(entry, new Error('the service left out what became of an item'));
     }
     this.#sendSoon();
+  }
+
+  /** The entries of one list of a message, in the order in which they were sent. */
+  #tell<Answer>(entries: readonly EntryOf<Answer>[], results: readonly ItemResult<Answer>[]): void {
+    for (const result of results) {
+      const entry = entries[result.index];
+      if (entry === undefined || entry.isSettled) continue;
+      if (result.error !== undefined) this.#reject(entry, result.error);
+      else {
+        this.#settle(entry);
+        entry.resolve(result.answer);
+      }
+    }
   }
 
   /** The stream is gone. What was under way is sent again, unless the error says that this would not help. */
@@ -204,7 +253,7 @@ export class UsageRecorder {
     for (const entry of this.#inOrder()) {
       if (entry.deadline > now) break;
       if (entry.isSettled) continue;
-      this.#reject(entry, ownError('DEADLINE_EXCEEDED', 'The record was not acknowledged in time.'));
+      this.#reject(entry, ownError('DEADLINE_EXCEEDED', 'It was not answered in time.'));
     }
     this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
     const [oldest] = this.#underWay.values();
@@ -219,33 +268,37 @@ export class UsageRecorder {
     yield* this.#waiting;
   }
 
-  #resolve(entry: Entry, ack: UsageAck): void {
-    this.#settle(entry);
-    entry.resolve(ack);
-  }
-
-  #reject(entry: Entry, error: unknown): void {
+  #reject(entry: Pending, error: unknown): void {
     this.#settle(entry);
     entry.reject(error);
   }
 
-  #settle(entry: Entry): void {
+  #settle(entry: Pending): void {
     entry.isSettled = true;
-    this.#records -= 1;
+    this.#entries -= 1;
     this.#bytes -= entry.bytes.length;
     if (this.#room.length > 0 && !this.#isFull()) this.#room.shift()?.();
-    if (this.#records > 0) return;
-    for (const wake of this.#room.splice(0)) wake(); // Nobody else would, if one that was woken records nothing.
+    if (this.#entries > 0) return;
+    for (const wake of this.#room.splice(0)) wake(); // Nobody else would, if one that was woken sends nothing.
     clearInterval(this.#watch);
     this.#watch = undefined;
     this.#isEmpty();
   }
 }
 
-interface Entry {
+/** What waits for its answer, by the list of a message in which it travels. */
+type Entry =
+  | (EntryOf<UsageAck> & { readonly list: 'records' })
+  | (EntryOf<Reserved> & { readonly list: 'reservations' })
+  | (EntryOf<Released> & { readonly list: 'releases' });
+
+interface EntryOf<Answer> extends Pending {
+  readonly resolve: (answer: Answer) => void;
+}
+
+interface Pending {
   readonly bytes: Buffer;
   readonly deadline: number;
-  readonly resolve: (ack: UsageAck) => void;
   readonly reject: (error: unknown) => void;
   isSettled?: true;
 }
@@ -266,7 +319,7 @@ const TIMEOUT_DEFAULT_MS = 60_000;
 /** Below the service's 16: it never stops reading because of this client alone. */
 const MESSAGES_UNDER_WAY_MAX = 8;
 /** What the service takes in one message. */
-const MESSAGE_RECORDS_MAX = 500;
+const MESSAGE_ITEMS_MAX = 500;
 const MESSAGE_BYTES_MAX = 512 * 1024;
 const WATCH_MS = 200;
 /** The service answers a message within 10 seconds or ends the stream. */

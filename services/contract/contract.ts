@@ -4,10 +4,13 @@ import { loadSync, type MessageTypeDefinition, type Options } from '@grpc/proto-
 import { PACKAGE_ROOT } from '../runtime/package-root.js';
 import type { ProtoGrpcType as AdminTypes } from './generated/admin_service.js';
 import type { ProtoGrpcType as CostTypes } from './generated/cost_service.js';
+import type { ProtoGrpcType as DocumentTypes } from './generated/document_service.js';
 import type { ProtoGrpcType as RunTypes } from './generated/experience_run_service.js';
 import type { ProtoGrpcType as ExperienceTypes } from './generated/experience_service.js';
 import type { ProtoGrpcType as TypeTypes } from './generated/experience_type_service.js';
+import type { ProtoGrpcType as LimitTypes } from './generated/limit_service.js';
 import type { ProtoGrpcType as PriceTypes } from './generated/price_service.js';
+import type { ProtoGrpcType as RunStateTypes } from './generated/run_state_service.js';
 import type { ProtoGrpcType as UsageTypes } from './generated/usage_service.js';
 
 /** The generator of the types in generate.mjs is called with the same options: they must agree. */
@@ -21,6 +24,9 @@ const SERVICE_FILES = [
   'experience_run_service',
   'price_service',
   'admin_service',
+  'limit_service',
+  'document_service',
+  'run_state_service',
   'error_reason',
 ].map((name) => `experiences/v1/${name}.proto`);
 const ERROR_FILES = ['google/rpc/status.proto', 'google/rpc/error_details.proto'];
@@ -36,7 +42,10 @@ type ContractTypes = TypeTypes &
   CostTypes &
   RunTypes &
   PriceTypes &
-  AdminTypes;
+  AdminTypes &
+  LimitTypes &
+  DocumentTypes &
+  RunStateTypes;
 
 /** Client constructors and service definitions of `experiences.v1`. */
 export const contract = (loadPackageDefinition(definition) as unknown as ContractTypes).experiences.v1;

@@ -7,11 +7,20 @@ import { parseUuid, type Uuid } from './uuid.js';
 export const ATTRIBUTION_HEADER = 'experiences-attribution';
 
 export interface AttributionHeader {
-  readonly experienceId: Uuid;
+  /** Absent: every run that starts with this header finds its own, as a firing of a schedule must. */
+  readonly experienceId?: Uuid;
+  /** '': none. */
   readonly experienceType: string;
+  /** 0: none. */
   readonly experienceVersion: number;
+  /** What the experience may cost at first, a decimal string in USD; a raise later does not change it. */
+  readonly budget?: string;
   /** Run id before any reset, added by the workflow: part of the operation key. */
   readonly originalRunId?: string;
+  /** Name of the step that schedules an activity, added by the workflow. */
+  readonly step?: string;
+  /** Added by the workflow's interceptors: an activity that does not find it knows that the bundle lacks them. */
+  readonly marker?: string;
 }
 
 /** The shape of Temporal's Payload, without its package. */
@@ -28,22 +37,33 @@ export function encodeAttributionHeader(header: AttributionHeader): HeaderPayloa
 
 /** undefined for what is not such a header: a foreign one must never fail a workflow. */
 export function decodeAttributionHeader(payload: HeaderPayload | undefined): AttributionHeader | undefined {
-  if (!payload?.data) return undefined;
+  return payload?.data ? parseAttributionHeader(new TextDecoder().decode(payload.data)) : undefined;
+}
+
+/** From JSON text, which is what a Nexus header holds; undefined for anything else. */
+export function parseAttributionHeader(text: string): AttributionHeader | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(payload.data));
+    value = JSON.parse(text);
   } catch {
     return undefined; // Not JSON, so not ours.
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { experienceId, experienceType, experienceVersion, originalRunId } = value as Record<string, unknown>;
-  const id = typeof experienceId === 'string' ? parseUuid(experienceId) : undefined;
-  if (id === undefined || typeof experienceType !== 'string' || typeof experienceVersion !== 'number')
-    return undefined;
+  const fields = value as Record<string, unknown>;
+  const { experienceType, experienceVersion } = fields;
+  const experienceId = typeof fields.experienceId === 'string' ? parseUuid(fields.experienceId) : undefined;
+  if (fields.experienceId !== undefined && experienceId === undefined) return undefined;
+  if (typeof experienceType !== 'string' || typeof experienceVersion !== 'number') return undefined;
+  const texts = TEXT_FIELDS.flatMap((name) => {
+    const text = fields[name];
+    return typeof text === 'string' ? [[name, text] as const] : [];
+  });
   return {
-    experienceId: id,
+    ...(experienceId === undefined ? {} : { experienceId }),
     experienceType,
     experienceVersion,
-    ...(typeof originalRunId === 'string' ? { originalRunId } : {}),
+    ...Object.fromEntries(texts),
   };
 }
+
+const TEXT_FIELDS = ['budget', 'originalRunId', 'step', 'marker'] as const;

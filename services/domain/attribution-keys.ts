@@ -5,4 +5,5 @@ export const ATTRIBUTION_KEYS = {
   experienceVersion: 'xproxy-experience-version',
   userId: 'xproxy-user-id',
   requestTags: 'xproxy-request-tags',
+  limitIds: 'xproxy-limit-ids',
 } as const;

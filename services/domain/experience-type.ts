@@ -1,3 +1,5 @@
+import { type LimitConfig, sameLimitConfig } from './limit.js';
+
 /** A feature whose uses are measured. Its name is its identity in the application and never changes. */
 export interface ExperienceType {
   readonly name: string;
@@ -7,6 +9,8 @@ export interface ExperienceType {
   readonly workflowType: string | undefined;
   /** undefined: the service's default queue. */
   readonly taskQueue: string | undefined;
+  /** The limit of its own that each new experience gets; undefined: none. */
+  readonly limitConfig: LimitConfig | undefined;
   /** Raised by every change; the etag is made of it. */
   readonly revision: number;
   readonly createTime: Date;
@@ -24,11 +28,15 @@ export interface ExperienceTypeContent {
   readonly description: string;
   readonly workflowType: string | undefined;
   readonly taskQueue: string | undefined;
+  readonly limitConfig: LimitConfig | undefined;
 }
 
-/** The opaque text that stands for a type's revision; quoted, as HTTP's entity tags are (RFC 9110, section 8.8.3). */
-export function etagOf(type: Pick<ExperienceType, 'revision'>): string {
-  return `"${type.revision}"`;
+/**
+ * The opaque text that stands for the revision of a type or a limit; quoted, as HTTP's entity tags are (RFC 9110,
+ * section 8.8.3).
+ */
+export function etagOf({ revision }: Pick<ExperienceType, 'revision'>): string {
+  return `"${revision}"`;
 }
 
 /** Versions are whole numbers from 1, raised only on request, each by one. */
@@ -37,5 +45,12 @@ export function hasVersion(type: ExperienceType, version: number): boolean {
 }
 
 export function sameContent(a: ExperienceTypeContent, b: ExperienceTypeContent): boolean {
-  return a.description === b.description && a.workflowType === b.workflowType && a.taskQueue === b.taskQueue;
+  return (
+    a.description === b.description &&
+    a.workflowType === b.workflowType &&
+    a.taskQueue === b.taskQueue &&
+    (a.limitConfig === undefined || b.limitConfig === undefined
+      ? a.limitConfig === b.limitConfig
+      : sameLimitConfig(a.limitConfig, b.limitConfig))
+  );
 }

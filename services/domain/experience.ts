@@ -1,3 +1,4 @@
+import type { LimitType } from './limit.js';
 import type { Money } from './money.js';
 import type { Units } from './units.js';
 import type { Cost, Properties } from './usage.js';
@@ -17,6 +18,8 @@ export interface Experience {
   readonly deleteTime: Date | undefined;
   /** The run that carries it out; undefined: it was never started. */
   readonly run: StartedRun | undefined;
+  /** Of the limit that it owns, whose id is its own; undefined: it owns none. */
+  readonly limitType: LimitType | undefined;
 }
 
 /** Everything recorded to one experience. */
@@ -29,6 +32,12 @@ export interface ExperienceTotals {
   readonly units: Units;
   readonly firstEventTime: Date | undefined;
   readonly lastEventTime: Date | undefined;
+  /** What open reservations hold; not part of the cost. */
+  readonly held: Money;
+  readonly openReservationCount: bigint;
+  /** The part of the total that is an estimate. */
+  readonly unsettled: Money;
+  readonly unsettledEventCount: bigint;
 }
 
 /** That an experience was started as a run; kept with it, because a workflow engine forgets closed runs. */
@@ -41,6 +50,8 @@ export interface StartedRun {
   /** undefined until the engine has confirmed the start. */
   readonly runId: string | undefined;
   readonly startTime: Date;
+  /** Of a conversation: the input of its workflow as JSON, by which it wakes. */
+  readonly inputJson?: string;
 }
 
 /** Untyped experiences with more events than this stay untyped. */

@@ -8,12 +8,26 @@ export interface RunInput {
   readonly parameters?: Readonly<Record<string, unknown>>;
 }
 
+/** A committed document, by reference: its content is read from the service. */
 export interface RunDocument {
+  readonly documentId: string;
   readonly name: string;
-  readonly text: string;
+  readonly sizeBytes: number;
 }
 
 export const PROGRESS_QUERY = 'experienceProgress';
+
+/**
+ * Tells a run that its budget was raised, with a {@link BudgetRaise} as the one argument. The update is answered by a run
+ * that takes it; the signal says the same, and waits for a worker that comes later.
+ */
+export const RAISE_BUDGET_UPDATE = 'raiseBudget';
+export const BUDGET_RAISED_SIGNAL = 'budgetRaised';
+
+export interface BudgetRaise {
+  /** The new maximum in USD, a decimal string. */
+  readonly maxCost: string;
+}
 
 export interface RunProgress {
   readonly phase: string;
@@ -43,11 +57,16 @@ export function documentText(content: Uint8Array): { readonly text: string } | {
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(content);
-    if (BINARY.test(text)) return NO_TEXT;
+    if (isBinaryText(text)) return NO_TEXT;
     return text.trim() === '' ? { problem: 'is empty' } : { text };
   } catch {
     return NO_TEXT; // The decoder's way to say that it is no UTF-8.
   }
+}
+
+/** Whether it has control characters that only binary data has. */
+export function isBinaryText(text: string): boolean {
+  return BINARY.test(text);
 }
 
 /** Of the control characters texts have tabs, line and page ends, and the escapes of terminals. */
@@ -61,4 +80,9 @@ export const PARAMETERS_LENGTH_MAX = 64 * 1024;
 /** Workflow ids are unique in a namespace, experience ids in an application. */
 export function runWorkflowId(application: string, experienceId: string): string {
   return `${application}/${experienceId}`;
+}
+
+/** The experience of a run, from its workflow's id. */
+export function experienceIdOfRun(workflowId: string): string {
+  return workflowId.slice(workflowId.lastIndexOf('/') + 1);
 }

@@ -1,3 +1,4 @@
+import type { LimitCharge } from './limit-charge.js';
 import { type Money, wholeMoney } from './money.js';
 import type { UnitKind, Units } from './units.js';
 import type { Uuid } from './uuid.js';
@@ -7,6 +8,15 @@ export const EVENT_COST_MAX: Money = wholeMoney(1_000_000n);
 
 /** How a paid call ended. Whatever it was, it was paid. */
 export type UsageOutcome = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT';
+
+/** UNKNOWN is never said by a caller: it is of a call whose reservation ran out. */
+export type RecordedOutcome = UsageOutcome | 'UNKNOWN';
+
+/**
+ * What became of the reservation of an event; NONE: there was none. The event of an UNSETTLED one is the estimate, of a
+ * RELEASED one nothing; a later record takes the place of either, once.
+ */
+export type Settlement = 'NONE' | 'SETTLED' | 'UNSETTLED' | 'RELEASED';
 
 /** Labels of the caller's own. */
 export type Properties = ReadonlyMap<string, string>;
@@ -19,6 +29,8 @@ export interface Attribution {
   readonly experienceVersion: number | undefined;
   readonly userId: string | undefined;
   readonly requestTags: readonly string[];
+  /** Limits that it is charged to beside its experience's own; each once. */
+  readonly limitIds: readonly Uuid[];
 }
 
 /** Which attempt of which Temporal activity made a call. */
@@ -43,7 +55,7 @@ export interface UsageFacts {
   readonly requestedModel: string | undefined;
   /** In canonical form. */
   readonly units: Units;
-  readonly outcome: UsageOutcome;
+  readonly outcome: RecordedOutcome;
   readonly operationKey: string | undefined;
   readonly step: string | undefined;
   readonly latencyMs: number | undefined;
@@ -57,6 +69,7 @@ export interface UsageFacts {
 
 /** A paid call, checked, not yet priced or attributed. */
 export interface UsageRecord extends UsageFacts {
+  readonly outcome: UsageOutcome;
   /** undefined: one is made, and the request cannot be repeated safely. */
   readonly eventId: string | undefined;
   readonly attribution: Attribution;
@@ -123,4 +136,7 @@ export interface UsageEvent extends UsageFacts {
   readonly experienceCreated: boolean;
   readonly experienceIdReplaced: boolean;
   readonly warnings: readonly RecordWarning[];
+  readonly settlement: Settlement;
+  /** Limits that it is charged to, its experience's own among them. */
+  readonly charges: readonly LimitCharge[];
 }

@@ -118,6 +118,7 @@ export async function readRevisions(
   return {
     of: (application) => ({ application: revisionOf(application), catalogue }),
     unitKinds: new Map(documents.map(({ _id, uk = [] }) => [_id, new Set(uk)])),
+    reserving: new Set(documents.flatMap(({ _id, hr }) => (hr === true ? [_id] : []))),
   };
 }
 
@@ -125,6 +126,8 @@ export interface ReadRevisions {
   of(application: string): Revisions;
   /** That events have used, by application. */
   readonly unitKinds: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Applications that have reserved. */
+  readonly reserving: ReadonlySet<string>;
 }
 
 export function sameRevisions(a: Revisions, b: Revisions): boolean {

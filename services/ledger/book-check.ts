@@ -1,11 +1,5 @@
-import type { Collection, Document, Filter } from 'mongodb';
 import { DAY_MS, HOUR_MS } from '../domain/cost-query.js';
-import {
-  type BookDifference,
-  type BookSubject,
-  bookDifferences,
-  type DifferenceState,
-} from './book-difference.js';
+import type { BookDifference } from './book-difference.js';
 import type { BookMender } from './book-mender.js';
 import { CostCheck } from './check-costs.js';
 import {
@@ -22,7 +16,9 @@ import {
   type HistogramKeyPart,
   nextPlace,
 } from './check-histograms.js';
+import { checkLimitAgain, checkLimits, type LimitFinding } from './check-limits.js';
 import type { FlagFinding } from './check-operations.js';
+import { checkReservations, settlementProblems } from './check-reservations.js';
 import {
   checkDay,
   checkHour,
@@ -31,14 +27,22 @@ import {
   nextHour,
   type RollupFinding,
 } from './check-rollups.js';
-import { type CheckProgress, type CheckScope, type ExperiencePosition, newProgress } from './check-scope.js';
+import {
+  type CheckProgress,
+  type CheckScope,
+  type ExperiencePosition,
+  isWholeScope,
+  newProgress,
+} from './check-scope.js';
 import { checkUnattributedHour, checkUndecided } from './check-unattributed.js';
 import { type CheckedEvent, experienceIdText } from './checked-event.js';
-import type { ExperienceKey, HistogramDocument } from './documents.js';
+import { DifferenceReport } from './difference-report.js';
+import type { EventKey, ExperienceKey } from './documents.js';
+import { estimatedTotals } from './estimated-totals.js';
 import { inLongSnapshot } from './long-snapshot.js';
 import { startOfDay } from './rollup-deltas.js';
 import type { Snapshot } from './snapshot.js';
-import { READ_TIME_MAX_MS, type Store } from './store.js';
+import type { Store } from './store.js';
 
 /**
  * Checks the books of an application against its events, and mends them if it has a mender. Each range of keys is read in
@@ -55,8 +59,9 @@ export class BookCheck implements EventWatch {
   readonly #wrongTotals: ExperienceKey[] = [];
   /** How events are to be marked that are not so yet, by id. */
   readonly #marks = new Map<string, boolean>();
-  /** Events that were reported, by id and figure: most are read twice. Beyond the bound they are counted twice. */
-  readonly #reported = new Set<string>();
+  /** Reservations that ought not to be open, and are not mended: they hold nothing. */
+  readonly #ended = new Set<string>();
+  readonly #report = new DifferenceReport(this.progress);
 
   constructor(
     store: Store,
@@ -70,18 +75,16 @@ export class BookCheck implements EventWatch {
     this.#costs = new CostCheck(store, scope.application);
   }
 
-  /** Ends when all is checked. Marks come first, for totals follow them; then totals, for histograms follow those. */
+  /** Ends when all is checked. States and marks come first, for totals follow them; then totals, for histograms follow those. */
   async *differences(): AsyncGenerator<BookDifference, void, undefined> {
-    const { application } = this.#scope;
-    this.progress.experiencesTotal = await countIn(this.#store.histograms, {
-      _id: { $gt: { a: application }, $lt: { a: `${application}\u0000` } },
-    } as Filter<HistogramDocument>);
-    const days = { '_id.a': application, '_id.g': 'd' };
-    this.progress.eventsTotal = (await countIn(this.#store.rollups, days)) * 2;
+    const isWhole = isWholeScope(this.#scope);
+    Object.assign(this.progress, await estimatedTotals(this.#store, this.#scope));
+    if (this.#scope.deep && isWhole) yield* this.#checkReservations();
     if (this.#scope.deep && this.#scope.type === undefined) yield* this.#checkUnattributed();
     yield* this.#checkExperiences();
     yield* this.#checkRollups();
     yield* this.#checkHistograms();
+    if (isWhole) yield* this.#checkLimits();
   }
 
   usefulOf(event: CheckedEvent): boolean {
@@ -93,7 +96,37 @@ export class BookCheck implements EventWatch {
     const own = events.flatMap((event) =>
       event.problems.length === 0 ? [] : [{ event, problems: event.problems }],
     );
-    return this.#scope.deep ? [...own, ...(await this.#costs.problemsOf(events, snapshot))] : own;
+    if (!this.#scope.deep) return own;
+    const settlements = await settlementProblems(this.#store, events, snapshot);
+    return [...own, ...(await this.#costs.problemsOf(events, snapshot)), ...settlements];
+  }
+
+  async *#checkReservations(): AsyncGenerator<BookDifference, void, undefined> {
+    this.progress.phase = 'RESERVATIONS';
+    let after: EventKey | undefined;
+    for (let attempt = 1; ; ) {
+      const from = after;
+      const page = await this.#inSnapshot((snapshot) =>
+        checkReservations(this.#store, this.#scope.application, from, snapshot),
+      );
+      const isMended = page.wrong.length > 0 && ((await this.#mender?.reservations(page.wrong)) ?? false);
+      // What has moved since it was read is read anew.
+      if (page.wrong.length > 0 && this.#mender !== undefined && !isMended && attempt < ATTEMPTS_MAX) {
+        attempt += 1;
+        continue;
+      }
+      attempt = 1;
+      this.progress.reservations += page.reservations;
+      for (const { reservation, problem } of page.wrong) {
+        const isOpen = reservation.document.s === 'o';
+        if (!isMended && isOpen && this.#ended.size < REMEMBERED_MAX) this.#ended.add(reservation.id);
+        yield* this.#report.reservation(reservation, problem, isMended ? 'REPAIRED' : 'REPAIRABLE');
+      }
+      for (const { reservation, problem } of page.problems)
+        yield* this.#report.reservation(reservation, problem, 'NOT_REPAIRABLE');
+      after = page.next;
+      if (after === undefined) return;
+    }
   }
 
   async *#checkUnattributed(): AsyncGenerator<BookDifference, void, undefined> {
@@ -131,11 +164,19 @@ export class BookCheck implements EventWatch {
     do {
       const from = after;
       const page = await this.#inSnapshot((snapshot) =>
-        checkExperiences(this.#store, this.#scope, from, snapshot),
+        checkExperiences(this.#store, this.#scope, from, snapshot, this.#ended),
       );
       this.progress.experiences += page.experiences;
       this.progress.events += page.events;
-      yield* this.#reportEvents(page.wrongEvents);
+      yield* this.#report.events(page.wrongEvents);
+      for (const stray of page.strays) {
+        const found = experienceIdText(stray.experience) ?? '';
+        yield* this.#report.reservation(
+          stray,
+          { figure: 'experience_id', expected: '', found },
+          'NOT_REPAIRABLE',
+        );
+      }
       yield* this.#mendExperiences(page.wrong);
       after = page.next;
     } while (after !== undefined);
@@ -166,7 +207,7 @@ export class BookCheck implements EventWatch {
 
   #again({ document }: ExperienceFinding): Promise<ExperiencesPage> {
     return this.#inSnapshot((snapshot) =>
-      checkExperiencesAgain(this.#store, this.#scope, [document._id], snapshot),
+      checkExperiencesAgain(this.#store, this.#scope, [document._id], snapshot, this.#ended),
     );
   }
 
@@ -184,7 +225,7 @@ export class BookCheck implements EventWatch {
     }
     yield* this.#reportFlags(flags, mended);
     const subject = { kind: 'EXPERIENCE', experienceId: experienceIdText(document._id.x) ?? '' } as const;
-    yield* this.#report(subject, fields, mended ? 'REPAIRED' : 'REPAIRABLE');
+    yield* this.#report.fields(subject, fields, mended ? 'REPAIRED' : 'REPAIRABLE');
   }
 
   async *#checkRollups(): AsyncGenerator<BookDifference, void, undefined> {
@@ -224,12 +265,12 @@ export class BookCheck implements EventWatch {
       if (this.#mender === undefined || wrong.length === 0) break;
       mended = await this.#mender.rollups(wrong);
     }
-    if (this.#wrongEventsOfHour !== undefined) yield* this.#reportEvents(this.#wrongEventsOfHour);
+    if (this.#wrongEventsOfHour !== undefined) yield* this.#report.events(this.#wrongEventsOfHour);
     this.#wrongEventsOfHour = undefined;
     for (const { key, fields } of wrong) {
       const kind = key.g === 'h' ? 'HOUR_ROLLUP' : 'DAY_ROLLUP';
       const { t: type, v: version, p: provider, m: model, h: start } = key;
-      yield* this.#report(
+      yield* this.#report.fields(
         { kind, type, version, provider, model, start },
         fields,
         mended ? 'REPAIRED' : 'REPAIRABLE',
@@ -258,7 +299,52 @@ export class BookCheck implements EventWatch {
       this.progress.histograms += 1;
       if (finding === undefined) continue;
       const subject = { kind: 'HISTOGRAM', type: next.t, version: next.v } as const;
-      yield* this.#report(subject, finding.fields, mended ? 'REPAIRED' : 'REPAIRABLE');
+      yield* this.#report.fields(subject, finding.fields, mended ? 'REPAIRED' : 'REPAIRABLE');
+    }
+  }
+
+  async *#checkLimits(): AsyncGenerator<BookDifference, void, undefined> {
+    this.progress.phase = 'LIMITS';
+    let after: LimitFinding['limit'] | undefined;
+    do {
+      const from = after;
+      const page = await this.#inSnapshot((snapshot) =>
+        checkLimits(this.#store, this.#scope, from, this.#ended, snapshot),
+      );
+      this.progress.limits += page.limits;
+      this.progress.events += page.events;
+      for (const { event, problem } of page.strayEvents)
+        yield* this.#report.event(event, problem, 'NOT_REPAIRABLE');
+      for (const { reservation, problem } of page.strayReservations)
+        yield* this.#report.reservation(reservation, problem, 'NOT_REPAIRABLE');
+      yield* this.#mendLimits(page.wrong);
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  /** As experiences: all at once, or each by itself as it is then. */
+  async *#mendLimits(wrong: readonly LimitFinding[]): AsyncGenerator<BookDifference, void, undefined> {
+    if (wrong.length === 0) return;
+    const mender = this.#mender;
+    const isDone = mender === undefined || (await mender.limits(wrong));
+    for (const finding of wrong) {
+      let now: LimitFinding | undefined = finding;
+      let isMended = isDone && mender !== undefined;
+      for (
+        let attempt = 0;
+        attempt < ATTEMPTS_MAX && !isDone && now !== undefined && !isMended;
+        attempt += 1
+      ) {
+        const page = await this.#inSnapshot((snapshot) =>
+          checkLimitAgain(this.#store, this.#scope, finding.limit, this.#ended, snapshot),
+        );
+        now = page.wrong.find(({ period }) => period === finding.period);
+        if (now !== undefined) isMended = await mender.limits([now]);
+      }
+      if (now === undefined) continue;
+      const limitId = experienceIdText(now.limit) ?? '';
+      const subject = { kind: 'LIMIT', limitId, period: now.period } as const;
+      yield* this.#report.fields(subject, now.fields, isMended ? 'REPAIRED' : 'REPAIRABLE');
     }
   }
 
@@ -289,44 +375,8 @@ export class BookCheck implements EventWatch {
           : { figure: 'useful', expected: String(useful) };
       const found =
         event.useful === useful ? (useful ? 'absent or another' : 'present') : String(event.useful);
-      yield* this.#reportEvent(event, { ...problem, found }, mended ? 'REPAIRED' : 'REPAIRABLE');
+      yield* this.#report.event(event, { ...problem, found }, mended ? 'REPAIRED' : 'REPAIRABLE');
     }
-  }
-
-  *#reportEvents({ kept, others }: EventFindings): Generator<BookDifference, void, undefined> {
-    for (const { event, problems } of kept) {
-      for (const problem of problems) yield* this.#reportEvent(event, problem, 'NOT_REPAIRABLE');
-    }
-    this.progress.differences += others;
-    this.progress.notRepairable += others;
-  }
-
-  *#reportEvent(
-    event: CheckedEvent,
-    { figure, expected, found }: CheckedEvent['problems'][number],
-    state: DifferenceState,
-  ): Generator<BookDifference, void, undefined> {
-    const key = `${event.id}\n${figure}`;
-    if (this.#reported.has(key)) return;
-    if (this.#reported.size < REMEMBERED_MAX) this.#reported.add(key);
-    const experienceId = experienceIdText(event.experience);
-    const subject = { kind: 'EVENT', eventId: event.id, experienceId } as const;
-    yield this.#counted({ subject, figure, expected, found, difference: '', state });
-  }
-
-  *#report(
-    subject: BookSubject,
-    fields: ExperienceFinding['fields'],
-    state: DifferenceState,
-  ): Generator<BookDifference, void, undefined> {
-    for (const difference of bookDifferences(subject, fields, state)) yield this.#counted(difference);
-  }
-
-  #counted(difference: BookDifference): BookDifference {
-    this.progress.differences += 1;
-    if (difference.state === 'REPAIRED') this.progress.repaired += 1;
-    if (difference.state === 'NOT_REPAIRABLE') this.progress.notRepairable += 1;
-    return difference;
   }
 
   #inSnapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T> {
@@ -340,13 +390,3 @@ const REMEMBERED_MAX = 10_000;
 const FLAGS_AT_ONCE_MAX = 1_000;
 /** Before any time that an event or a rollup may have. */
 const TIME_MIN_MS = Date.UTC(-9999, 0, 1);
-
-/** What kept sums say of how much there is; only for the progress, for they may be what is wrong. */
-async function countIn<T extends Document>(sums: Collection<T>, filter: Filter<T>): Promise<number> {
-  const [sum] = await sums
-    .aggregate<{ n: bigint }>([{ $match: filter }, { $group: { _id: null, n: { $sum: '$n' } } }], {
-      maxTimeMS: READ_TIME_MAX_MS,
-    })
-    .toArray();
-  return Math.max(0, Number(sum?.n ?? 0));
-}

@@ -5,23 +5,30 @@ import { ExperienceDeltas } from './experience-deltas.js';
 import { factKey } from './fact-key.js';
 import type { Facts } from './facts.js';
 import { HistogramDeltas } from './histogram-deltas.js';
-import type { Plan } from './plan.js';
+import { LimitDeltas } from './limit-deltas.js';
+import type { Plan } from './planned-batch.js';
 import { RollupDeltas } from './rollup-deltas.js';
 import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
 import { insertAll, updateAll } from './write-commands.js';
 
 /**
- * Everything that a batch moves in the books beside the events themselves: totals of experiences, rollups, histograms.
+ * Everything that a batch moves in the books beside the events themselves: totals of experiences, rollups, histograms, sums
+ * of limits.
  * Each document is written once a commit, however many events move it.
  */
 export class BookDeltas {
   readonly experiences = new ExperienceDeltas();
   readonly rollups = new RollupDeltas();
   readonly histograms = new HistogramDeltas();
+  readonly limits: LimitDeltas;
+
+  private constructor(limits = new LimitDeltas()) {
+    this.limits = limits;
+  }
 
   static of(plan: Plan, facts: Pick<Facts, 'experiences'>): BookDeltas {
-    const deltas = new BookDeltas();
+    const deltas = new BookDeltas(plan.limits);
     for (const { application, experience } of plan.newExperiences)
       deltas.experiences.create(application, experience);
     for (const { application, event } of plan.newEvents) {
@@ -32,6 +39,8 @@ export class BookDeltas {
       deltas.experiences.change(application, before, after);
       deltas.rollups.change(application, before, after);
     }
+    for (const { application, before, after } of plan.reservations)
+      deltas.experiences.reserve(application, before, after);
     deltas.#moveExperiences(facts);
     return deltas;
   }
@@ -55,6 +64,7 @@ export class BookDeltas {
     await this.#applyExperiences(store, transaction);
     await updateAll(store, store.rollups.collectionName, this.rollups.updates(lane), transaction);
     await updateAll(store, store.histograms.collectionName, this.histograms.updates(lane), transaction);
+    await updateAll(store, store.limitSums.collectionName, this.limits.updates(lane), transaction);
   }
 
   /**

@@ -25,7 +25,9 @@ export type BookSubject =
   | { readonly kind: 'EXPERIENCE'; readonly experienceId: string }
   | RollupSubject
   | { readonly kind: 'HISTOGRAM'; readonly type: string; readonly version: number }
-  | { readonly kind: 'EVENT'; readonly eventId: string; readonly experienceId: string | undefined };
+  | { readonly kind: 'EVENT'; readonly eventId: string; readonly experienceId: string | undefined }
+  | { readonly kind: 'RESERVATION'; readonly eventId: string; readonly experienceId: string | undefined }
+  | { readonly kind: 'LIMIT'; readonly limitId: string; readonly period: number };
 
 export interface RollupSubject {
   readonly kind: 'HOUR_ROLLUP' | 'DAY_ROLLUP';

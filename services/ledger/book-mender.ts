@@ -2,7 +2,9 @@ import type { AnyBulkWriteOperation, Document, Filter } from 'mongodb';
 import { newUuid } from '../domain/new-uuid.js';
 import type { ExperienceFinding } from './check-experiences.js';
 import type { HistogramFinding } from './check-histograms.js';
+import { LIMIT_FIELDS, type LimitFinding } from './check-limits.js';
 import type { FlagFinding } from './check-operations.js';
+import type { ReservationFinding } from './check-reservations.js';
 import type { RollupFinding } from './check-rollups.js';
 import { eventIdText } from './checked-event.js';
 import type {
@@ -10,10 +12,13 @@ import type {
   ExperienceDocument,
   HistogramDocument,
   RepairDocument,
+  ReservationDocument,
   RollupDocument,
 } from './documents.js';
 import { type FieldDifference, Figures, figureText, foundText, SUM_FIELDS, toStored } from './figures.js';
 import { LANES_MAX } from './lane-leases.js';
+import { DECIDING_LANE, limitLane } from './limit-document.js';
+import type { LimitSumDocument } from './limit-fields.js';
 import { writeGuards } from './operation-guards.js';
 import type { SchemaLease } from './schema-lease.js';
 import { type Store, toBinary } from './store.js';
@@ -54,6 +59,74 @@ export class BookMender {
         transaction,
       );
     });
+  }
+
+  /**
+   * The states of reservations only: what they hold is mended where it is held. Their events are written to, for a late
+   * record that meets a reservation in its right state writes to its event alone.
+   */
+  async reservations(findings: readonly ReservationFinding[]): Promise<boolean> {
+    return this.#mend(async (transaction) => {
+      const states = findings.map(({ reservation: { document }, state }) => ({
+        updateOne: { filter: { _id: document._id, s: document.s }, update: { $set: { s: state } } },
+      })) as AnyBulkWriteOperation<ReservationDocument>[];
+      const { matchedCount } = await this.#store.reservations.bulkWrite(states, transaction);
+      if (matchedCount !== states.length) throw new Moved();
+      const marks = findings.map(({ reservation: { document }, settlement }) => ({
+        updateOne: {
+          filter: { _id: document._id, se: asFound(settlement) },
+          update: { $set: { mending: true } },
+        },
+      })) as unknown as AnyBulkWriteOperation<EventDocument>[];
+      const marked = await this.#store.events.bulkWrite(marks, transaction);
+      if (marked.matchedCount !== marks.length) throw new Moved();
+      const keys = findings.map(({ reservation }) => reservation.document._id);
+      await this.#store.events.updateMany(
+        { _id: { $in: keys } },
+        { $unset: { mending: '' } } as Document,
+        transaction,
+      );
+      await this.#note(
+        findings.map(({ reservation: { document }, state }) =>
+          this.#rowOf('reservation', document._id, [{ f: 's', e: state, w: document.s }]),
+        ),
+        transaction,
+      );
+    });
+  }
+
+  /** Of blocking limits where their decisions look. */
+  async limits(findings: readonly LimitFinding[]): Promise<boolean> {
+    return this.#mend(async (transaction) => {
+      for (const document of findings.flatMap(({ emptied }) => emptied)) {
+        const filter = unchanged(document) as Filter<LimitSumDocument>;
+        const charges = { sp: '', ho: '', un: '', n: '' } as const;
+        const { matchedCount } = await this.#store.limitSums.updateOne(
+          filter,
+          { $unset: charges },
+          transaction,
+        );
+        if (matchedCount !== 1) throw new Moved();
+      }
+      const operations = findings.map((finding) => ({
+        updateOne: {
+          filter: { _id: this.#limitSumKey(finding) },
+          update: { $inc: limitIncrements(finding) },
+          upsert: true,
+        },
+      })) as AnyBulkWriteOperation<LimitSumDocument>[];
+      await this.#store.limitSums.bulkWrite(operations, transaction);
+      await this.#note(
+        findings.map(({ limit: i, period: p, fields }) =>
+          this.#row('limit', { a: this.#application, i, p }, fields),
+        ),
+        transaction,
+      );
+    });
+  }
+
+  #limitSumKey({ limit, period, blocking }: LimitFinding): LimitSumDocument['_id'] {
+    return { a: this.#application, i: limit, p: period, l: blocking ? DECIDING_LANE : LIMIT_REPAIR_LANE };
   }
 
   /** Of events that belong to no experience. */
@@ -214,8 +287,9 @@ function experienceUpdates(finding: ExperienceFinding): AnyBulkWriteOperation<Ex
   }
   pairUnits(inc, set);
   const bound = flags.length > 0 || Object.keys(filter).length > 0;
-  // Whatever is recorded raises the count, so it tells whether anything has moved.
-  const still = { _id: document._id, ...filter, ...(bound ? { n: asFound(document.n) } : {}) };
+  // Whatever is recorded, reserved, settled or repriced moves one of these, so they tell whether anything has.
+  const all = bound ? MOVING.map((field) => [field, asFound(document[field])] as const) : [];
+  const still = { _id: document._id, ...Object.fromEntries(all), ...filter };
   const update = {
     ...(Object.keys(inc).length > 0 ? { $inc: inc } : {}),
     ...(Object.keys(set).length > 0 ? { $set: set } : {}),
@@ -257,6 +331,16 @@ function increments(
   return inc;
 }
 
+/** The same in the fields of a limit's sums. */
+function limitIncrements(finding: LimitFinding): Record<string, unknown> {
+  const names = Object.entries(LIMIT_FIELDS);
+  const deltas = increments(
+    finding,
+    names.map(([name]) => name),
+  );
+  return Object.fromEntries(names.map(([name, field]) => [field, deltas[name]]));
+}
+
 /** A unit kind has both its counts or is not there: what adds to one of them makes the other too. */
 function pairUnits(inc: Record<string, unknown>, set: Record<string, unknown>): void {
   for (const field of Object.keys(inc)) {
@@ -285,6 +369,9 @@ function fieldOf(document: object, field: string): unknown {
     .reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], document);
 }
 
+const MOVING = ['n', 'ci', 'co', 'up', 'hn', 'uc', 'uq'] as const;
+/** The last that processes charge in, for some readers ask for those alone: it is the least used. */
+const LIMIT_REPAIR_LANE = limitLane(LANES_MAX - 1);
 /** No process records in it: theirs are 0 to 31. */
 const REPAIR_LANE = LANES_MAX;
 const MEND_TIME_MAX_MS = 30_000;

@@ -4,6 +4,7 @@ import { costOfUnits } from '../pricing/cost-of-units.js';
 import type { Price } from '../pricing/price.js';
 import type { FoundPrice } from '../pricing/price-book.js';
 import type { EventFinding } from './check-experiences.js';
+import { isEstimatedCost } from './check-reservations.js';
 import type { CheckedEvent, EventProblem } from './checked-event.js';
 import type { EventDocument } from './documents.js';
 import { amountOf } from './figures.js';
@@ -31,6 +32,7 @@ export class CostCheck {
     await this.#load(events, snapshot);
     return events.flatMap((event) => {
       if (event.problems.length > 0) return []; // It is named already, and nothing can be said of its cost.
+      if (isEstimatedCost(event.document)) return []; // Its reservation says what it costs.
       const problems = this.#problems(event);
       return problems.length === 0 ? [] : [{ event, problems }];
     });

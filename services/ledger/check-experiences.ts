@@ -4,22 +4,26 @@ import { type FlagFinding, isSame, OperationCheck } from './check-operations.js'
 import type { CheckScope, ExperiencePosition } from './check-scope.js';
 import {
   addEvent,
+  addUnsettled,
   type CheckedEvent,
   checkedFields,
   experienceIdText,
   toCheckedEvent,
 } from './checked-event.js';
-import type { EventDocument, ExperienceDocument } from './documents.js';
+import { type CheckedReservation, openReservations } from './checked-reservation.js';
+import type { EventDocument, ExperienceDocument, ReservationDocument } from './documents.js';
 import { type FieldDifference, Figures, SUM_FIELDS } from './figures.js';
 import type { Snapshot } from './snapshot.js';
 import { fromBinary, type Store } from './store.js';
 
-/** Some experiences in one snapshot, each against its events. */
+/** Some experiences in one snapshot, each against its events and open reservations. */
 export interface ExperiencesPage {
   readonly experiences: number;
   readonly events: number;
   readonly wrong: readonly ExperienceFinding[];
   readonly wrongEvents: EventFindings;
+  /** Open reservations of experiences that do not exist. */
+  readonly strays: readonly CheckedReservation[];
   /** undefined: these were the last. */
   readonly next: ExperiencePosition | undefined;
 }
@@ -53,6 +57,7 @@ export async function checkExperiences(
   scope: CheckScope,
   after: ExperiencePosition | undefined,
   snapshot: Snapshot,
+  ended: ReadonlySet<string> = NONE,
 ): Promise<ExperiencesPage> {
   const query = experiencesAfter(scope, after);
   const read = await store.experiences
@@ -65,7 +70,7 @@ export async function checkExperiences(
   const x = restricted
     ? { $in: documents.map(({ _id }) => _id.x) }
     : { $gt: after?._id.x ?? new MinKey(), $lte: next?._id.x ?? new MaxKey() };
-  const page = await compare(store, scope, documents, x as Filter<Binary>, snapshot);
+  const page = await compare(store, scope, documents, x as Filter<Binary>, snapshot, ended);
   return { ...page, next };
 }
 
@@ -75,10 +80,11 @@ export async function checkExperiencesAgain(
   scope: CheckScope,
   keys: readonly ExperienceDocument['_id'][],
   snapshot: Snapshot,
+  ended: ReadonlySet<string> = NONE,
 ): Promise<ExperiencesPage> {
   const documents = await store.experiences.find({ _id: { $in: [...keys] } }, snapshot).toArray();
   const x = { $in: keys.map((key) => key.x) } as Filter<Binary>;
-  return { ...(await compare(store, scope, documents, x, snapshot)), next: undefined };
+  return { ...(await compare(store, scope, documents, x, snapshot, ended)), next: undefined };
 }
 
 /** In the order of their keys, with the events between them; a restricted scope in the order of an index that knows it. */
@@ -121,6 +127,7 @@ async function compare(
   documents: readonly ExperienceDocument[],
   x: Filter<Binary>,
   snapshot: Snapshot,
+  ended: ReadonlySet<string>,
 ): Promise<Omit<ExperiencesPage, 'next'>> {
   const checks = new Map(documents.map((document) => [idOf(document._id.x), new ExperienceCheck(document)]));
   const wrongEvents = new EventFindings();
@@ -139,28 +146,36 @@ async function compare(
     events += 1;
     const event = toCheckedEvent(document);
     if (!isSame(event.experience, checked)) {
-      check?.finish();
+      check?.endEvents();
       [check, checked] = [checks.get(idOf(event.experience)), event.experience];
     }
     const problems = check === undefined ? [noExperience(event)] : check.add(event, scope.deep);
     const all = [...event.problems, ...problems];
     if (all.length > 0) wrongEvents.add({ event, problems: all });
   }
+  const strays: CheckedReservation[] = [];
+  const held = { '_id.a': scope.application, x } as Filter<ReservationDocument>;
+  const open = openReservations(store, held, ended, { ...snapshot, hint: 'open_by_experience' });
+  for await (const reservation of open) {
+    const holder = checks.get(idOf(reservation.experience));
+    if (holder !== undefined) holder.hold(reservation);
+    else if (reservation.experience !== undefined && strays.length < EVENT_FINDINGS_MAX)
+      strays.push(reservation);
+  }
   for (const each of checks.values()) {
     const finding = each.finish();
     if (finding !== undefined) wrong.push(finding);
   }
-  return { experiences: documents.length, events, wrong, wrongEvents };
+  return { experiences: documents.length, events, wrong, wrongEvents, strays };
 }
 
-/** One experience against its events, which come one after the other. */
+/** One experience against its events, which come one after the other, and then its open reservations. */
 class ExperienceCheck {
   readonly #document: ExperienceDocument;
   readonly #expected = new Figures();
   readonly #operations: OperationCheck;
   #deep = false;
-  #finding: ExperienceFinding | undefined;
-  #isDone = false;
+  #flags: readonly FlagFinding[] | undefined;
 
   constructor(document: ExperienceDocument) {
     this.#document = document;
@@ -181,24 +196,33 @@ class ExperienceCheck {
     return problems;
   }
 
-  /** May be called again. */
+  hold({ amount }: CheckedReservation): void {
+    this.#expected.add('hn', 1n);
+    if (amount === undefined) this.#expected.markUnknown('ho');
+    else this.#expected.add('ho', amount);
+  }
+
+  /** There are no more; may be called again. */
+  endEvents(): readonly FlagFinding[] {
+    if (this.#flags !== undefined) return this.#flags;
+    this.#flags = this.#deep ? this.#operations.findings() : [];
+    for (const flag of this.#flags) countMark(this.#expected, flag);
+    return this.#flags;
+  }
+
   finish(): ExperienceFinding | undefined {
-    if (this.#isDone) return this.#finding;
-    this.#isDone = true;
-    const flags = this.#deep ? this.#operations.findings() : [];
-    for (const flag of flags) countMark(this.#expected, flag);
+    const flags = this.endEvents();
     const expected = this.#expected;
     if ((expected.get('n') ?? 0n) > 0n)
       expected.set('ct', (expected.get('ci') ?? 0n) + (expected.get('co') ?? 0n));
     const fields = figuresOfExperience(this.#document).differencesFrom(expected);
-    if (fields.length > 0 || flags.length > 0) {
-      this.#finding = { document: this.#document, expected, fields, flags };
-    }
-    return this.#finding;
+    if (fields.length === 0 && flags.length === 0) return undefined;
+    return { document: this.#document, expected, fields, flags };
   }
 
   #count(event: CheckedEvent): void {
     addEvent(this.#expected, event);
+    addUnsettled(this.#expected, event);
     if (event.timeMs === undefined) return;
     const time = BigInt(event.timeMs);
     const [first, last] = [this.#expected.get('f'), this.#expected.get('l')];
@@ -219,7 +243,7 @@ function figuresOfExperience(document: ExperienceDocument): Figures {
   const figures = new Figures();
   for (const field of SUM_FIELDS) figures.read(field, document[field]);
   readUnits(figures, document.un);
-  for (const field of ['ct', 'f', 'l'] as const) {
+  for (const field of ['ct', 'f', 'l', 'ho', 'hn', 'uc', 'uq'] as const) {
     if (document[field] !== undefined) figures.read(field, document[field]);
   }
   return figures;
@@ -245,6 +269,7 @@ function idOf(x: Binary | undefined): string {
   return x?.toString('hex') ?? '';
 }
 
+const NONE: ReadonlySet<string> = new Set();
 const PAGE_EXPERIENCES_MAX = 500;
 const PAGE_EVENTS_MAX = 20_000;
 const BATCH_EVENTS = 5_000;

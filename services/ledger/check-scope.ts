@@ -7,21 +7,29 @@ export interface CheckScope {
   readonly type: string | undefined;
   /** Only experiences created, and days that ended, after it. Histograms are always checked whole. */
   readonly since: Date | undefined;
-  /** Events one by one too: their marks and their costs. */
+  /** Events and reservations one by one too: marks, costs, states. */
   readonly deep: boolean;
+}
+
+/** Whether it is everything: only then what belongs to no one experience, type or day is looked at. */
+export function isWholeScope({ type, since }: CheckScope): boolean {
+  return type === undefined && since === undefined;
 }
 
 /** How far a check is. Totals are estimates, for all applications together; 0: not known. */
 export interface CheckProgress {
-  phase: 'OPERATIONS' | 'EXPERIENCES' | 'ROLLUPS' | 'HISTOGRAMS';
+  phase: 'RESERVATIONS' | 'OPERATIONS' | 'EXPERIENCES' | 'ROLLUPS' | 'HISTOGRAMS' | 'LIMITS';
   experiences: number;
   experiencesTotal: number;
-  /** Events read; each is read for its experience and for its hour. */
+  /** Events read; each is read for its experience, for its hour and for the limits that it is charged to. */
   events: number;
   eventsTotal: number;
   hours: number;
   days: number;
   histograms: number;
+  limits: number;
+  /** Looked at one by one. */
+  reservations: number;
   /** Figures that are not what they must be. */
   differences: number;
   repaired: number;
@@ -38,6 +46,8 @@ export function newProgress(): CheckProgress {
     hours: 0,
     days: 0,
     histograms: 0,
+    limits: 0,
+    reservations: 0,
     differences: 0,
     repaired: 0,
     notRepairable: 0,

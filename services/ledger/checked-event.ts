@@ -1,6 +1,6 @@
 import { Binary } from 'mongodb';
 import { isUnitKind } from '../domain/units.js';
-import type { EventDocument, EventKey } from './documents.js';
+import type { ChargeFields, EventDocument, EventKey } from './documents.js';
 import { amountOf, type Figures, toFigure, unreadableText } from './figures.js';
 
 /** An event as the check of the books reads it: whatever it holds, it can be read, and what is wrong with it is said. */
@@ -43,6 +43,11 @@ export function toCheckedEvent(document: EventDocument): CheckedEvent {
   const units = unitsOf(document.un);
   if (units === undefined)
     problems.push({ figure: 'units', expected: '', found: unreadableText(document.un) });
+  const { se, li } = document;
+  if (se !== undefined && !SETTLEMENTS.has(se))
+    problems.push({ figure: 'settlement', expected: '', found: unreadableText(se) });
+  if (chargesOf(li) === undefined)
+    problems.push({ figure: 'charges', expected: '', found: unreadableText(li) });
   return {
     key: document._id,
     get id() {
@@ -81,6 +86,27 @@ export function addEvent(figures: Figures, event: CheckedEvent): void {
   if (event.timeMs === undefined) figures.markUnknown('f', 'l');
   if (event.problems.some(({ figure }) => figure === 'units')) figures.markUnknown('un');
 }
+
+/** Of an experience: what of it is an estimate whose reservation ran out. */
+export function addUnsettled(figures: Figures, { document, input, output }: CheckedEvent): void {
+  if (document.se !== 'u') return;
+  figures.add('uq', 1n);
+  if (input === undefined || output === undefined) figures.markUnknown('uc');
+  else figures.add('uc', input + output);
+}
+
+/** Charges to limits; undefined: they cannot be read. */
+export function chargesOf(li: unknown): readonly ChargeFields[] | undefined {
+  if (li === undefined) return NO_CHARGES;
+  if (!Array.isArray(li)) return undefined;
+  const isReadable = (li as readonly { readonly i?: unknown; readonly p?: unknown }[]).every(
+    (charge) => charge?.i instanceof Binary && Number.isSafeInteger(charge.p),
+  );
+  return isReadable ? (li as readonly ChargeFields[]) : undefined; // As it was just seen to be.
+}
+
+const NO_CHARGES: readonly ChargeFields[] = [];
+const SETTLEMENTS: ReadonlySet<unknown> = new Set(['s', 'u', 'r']);
 
 /** Any id, as the contract spells it. */
 export function eventIdText({ e }: EventKey): string {
@@ -128,5 +154,5 @@ export function checkedFields(deep: boolean): Readonly<Record<string, 1>> {
   return deep ? DEEP_FIELDS : FIELDS;
 }
 
-const FIELDS = { x: 1, t: 1, v: 1, p: 1, m: 1, q: 1, un: 1, up: 1, ci: 1, co: 1, us: 1 } as const;
-const DEEP_FIELDS = { ...FIELDS, r: 1, uo: 1, op: 1, oc: 1, pr: 1, hp: 1 } as const;
+const FIELDS = { x: 1, t: 1, v: 1, p: 1, m: 1, q: 1, un: 1, up: 1, ci: 1, co: 1, us: 1, se: 1 } as const;
+const DEEP_FIELDS = { ...FIELDS, r: 1, uo: 1, op: 1, oc: 1, pr: 1, hp: 1, li: 1 } as const;

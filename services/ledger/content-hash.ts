@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { UsageReservation } from '../domain/reservation.js';
 import type { UsageRecord } from '../domain/usage.js';
 import { parseUuid } from '../domain/uuid.js';
 
@@ -10,6 +11,13 @@ import { parseUuid } from '../domain/uuid.js';
  */
 export function contentHash(record: UsageRecord): Uint8Array {
   return hash('sha256', canonicalRecord(record), 'buffer').subarray(0, HASH_BYTES);
+}
+
+/** The same of a reservation: how long it may stay open does not take part. */
+export function reservationHash({ attribution, ...reservation }: UsageReservation): Uint8Array {
+  const { eventId: _id, ttlMs: _ttlMs, ...facts } = reservation;
+  const text = `${canonicalAttribution(attribution)}${canonicalJson(facts)}`;
+  return hash('sha256', text, 'buffer').subarray(0, HASH_BYTES);
 }
 
 const HASH_BYTES = 8;
@@ -45,6 +53,7 @@ function canonicalAttribution(attribution: UsageRecord['attribution']): string {
   text.string('experienceId', id === undefined ? undefined : (parseUuid(id) ?? id));
   text.string('experienceType', attribution.experienceType);
   text.number('experienceVersion', attribution.experienceVersion);
+  if (attribution.limitIds.length > 0) text.raw('limitIds', canonicalJson(attribution.limitIds.toSorted()));
   if (attribution.requestTags.length > 0)
     text.raw('requestTags', canonicalJson(attribution.requestTags.toSorted()));
   text.string('userId', attribution.userId);

@@ -1,4 +1,5 @@
 import type { Binary, Decimal128 } from 'mongodb';
+import type { LimitConfigFields } from './limit-fields.js';
 
 /**
  * The documents as MongoDB keeps them. Field names are short because one byte is 1 GB per 10^9 events. Keys are
@@ -13,6 +14,8 @@ export interface ApplicationDocument {
   r: number;
   /** Unit kinds that its events have used: a rollup may hold all of them, so there is a bound. */
   uk?: string[];
+  /** It has reserved: only then a record may have a reservation. */
+  hr?: true;
 }
 
 export interface TypeKey {
@@ -41,6 +44,8 @@ export interface TypeDocument {
   d?: Date;
   /** Versions, oldest first; `q` is the id of the request that made it. */
   vs: { v: number; c: Date; q?: string }[];
+  /** Limit of each new experience; absent: none. */
+  lc?: LimitConfigFields;
 }
 
 export interface Label {
@@ -76,6 +81,16 @@ export interface ExperienceDocument extends SumsFields {
   f?: Date;
   /** Last event time. */
   l?: Date;
+  /** Type of the limit that it owns, whose id is the experience's; absent: it owns none. */
+  lm?: 'a' | 'b';
+  /** Held by open reservations; this and the next three absent: nothing. */
+  ho?: Decimal128;
+  /** Open reservations. */
+  hn?: bigint;
+  /** Unsettled part of the total. */
+  uc?: Decimal128;
+  /** Unsettled events. */
+  uq?: bigint;
 }
 
 /** What a number of events add up to. */
@@ -154,6 +169,8 @@ export interface RunDocument {
   r?: string;
   /** Started. */
   c: Date;
+  /** The input of a conversation's workflow, JSON. */
+  in?: string;
 }
 
 export interface EventKey {
@@ -228,6 +245,66 @@ export interface EventDocument {
   rp?: true;
   /** Warnings. */
   wa?: string[];
+  /** Settlement: settled, unsettled or released; absent: there was no reservation. */
+  se?: 's' | 'u' | 'r';
+  /** Charges. */
+  li?: ChargeFields[];
+}
+
+/** A limit, the period that is charged, and whether it blocks. */
+export interface ChargeFields {
+  i: Binary;
+  p: number;
+  b?: true;
+}
+
+/** The keys are those of events. One without a provider is a tombstone. None is ever deleted. */
+export interface ReservationDocument {
+  _id: EventKey;
+  /** Content hash; empty in a tombstone. */
+  h: Binary;
+  /** State: open, settled, released or unsettled. */
+  s: 'o' | 's' | 'r' | 'u';
+  /** Created. */
+  r: Date;
+  /** Expires. */
+  u: Date;
+  /** Experience id; absent: unattributed. */
+  x?: Binary;
+  /** Provider. */
+  p?: string;
+  /** Model. */
+  m?: string;
+  /** Units of the estimate. */
+  un?: EventDocument['un'];
+  /** Those without a price, and why. */
+  up?: EventDocument['up'];
+  /** Estimated cost of input. */
+  ei?: Decimal128;
+  /** Estimated cost of output. */
+  eo?: Decimal128;
+  /** Price. */
+  pr?: Binary;
+  /** Operation key. */
+  op?: string;
+  /** Step. */
+  st?: string;
+  /** Properties. */
+  lb?: Label[];
+  /** Workflow source. */
+  wf?: WorkflowSourceFields;
+  /** User id. */
+  ui?: string;
+  /** Tags. */
+  tg?: string[];
+  /** Charges. */
+  li?: ChargeFields[];
+  /** It created its experience. */
+  cr?: true;
+  /** Its experience id was replaced. */
+  rp?: true;
+  /** Warnings. */
+  wa?: string[];
 }
 
 export interface WorkflowSourceFields {
@@ -241,44 +318,6 @@ export interface WorkflowSourceFields {
   tq: string;
   lo: boolean;
   id: string;
-}
-
-export interface PriceKey {
-  /** Application; empty: the catalogue. */
-  a: string;
-  /** Price id. */
-  p: Binary;
-}
-
-export interface PriceDocument {
-  _id: PriceKey;
-  /** Provider. */
-  p: string;
-  /** Model, as given. */
-  m: string;
-  /** Model in lower case, for lookup. */
-  ml: string;
-  /** Effective from; absent: since ever. */
-  q?: Date;
-  /** Retired. */
-  x?: true;
-  /** Rates. */
-  rt: { k: string; i?: RateFields; o?: RateFields }[];
-  /** Spellings that a catalogue price covers; opaque to the store. */
-  mt?: string;
-  /** Rank among the provider's catalogue models. */
-  rk?: number;
-  /** Created. */
-  c: Date;
-  /** Source note. */
-  sn?: string;
-}
-
-export interface RateFields {
-  b: Decimal128;
-  t?: { n: bigint; p: Decimal128 }[];
-  /** Kind it is inherited from. */
-  h?: string;
 }
 
 /** `_id`: `version`, `lease`, `catalogue`, `page-token-key`, `repair`, and `lane-` with a number. */
@@ -316,7 +355,7 @@ export interface RepairDocument {
   /** Created. */
   c: Date;
   /** What it is the document of. */
-  w: 'experience' | 'rollup' | 'histogram' | 'event';
+  w: 'experience' | 'rollup' | 'histogram' | 'event' | 'reservation' | 'limit';
   /** Its key; without a lane: all of them together. */
   k: object;
   /** Figures: field, what it is now, what it was. */

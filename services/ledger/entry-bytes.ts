@@ -1,3 +1,4 @@
+import type { UsageReservation } from '../domain/reservation.js';
 import type { Properties, UsageRecord } from '../domain/usage.js';
 import type { Entry } from './entry.js';
 
@@ -14,6 +15,20 @@ export function entryBytes(entry: Entry): number {
         propertiesBytes(record.properties)
       );
     }
+    case 'reservation': {
+      const { reservation } = entry;
+      const { estimate } = reservation;
+      return (
+        EVENT_BYTES +
+        textsBytes(reservation) +
+        (estimate?.kind === 'units' ? estimate.units.size * UNITS_BYTES : 0) +
+        reservation.attribution.requestTags.length * TAG_BYTES +
+        propertiesBytes(reservation.properties)
+      );
+    }
+    case 'release':
+    case 'sweep':
+      return EVENT_BYTES;
     case 'experience':
       return EVENT_BYTES + propertiesBytes(entry.properties);
     case 'repricing':
@@ -24,10 +39,13 @@ export function entryBytes(entry: Entry): number {
 }
 
 /** In UTF-8 a text may take up to three times as much. */
-function textsBytes(record: UsageRecord): number {
-  const { provider, model, requestedModel, operationKey, step, providerRequestId, providerResponseId } =
-    record;
-  const { workflowSource } = record;
+function textsBytes(call: UsageRecord | UsageReservation): number {
+  const { provider, model, operationKey, step, workflowSource } = call;
+  const {
+    requestedModel = undefined,
+    providerRequestId = undefined,
+    providerResponseId = undefined,
+  } = 'units' in call ? call : {};
   let bytes = 0;
   for (const text of [
     provider,

@@ -1,15 +1,17 @@
 import { Binary, type UpdateFilter } from 'mongodb';
+import type { LimitCharge } from '../domain/limit-charge.js';
 import { addMoney } from '../domain/money.js';
 import { type Units, unitKind } from '../domain/units.js';
 import type {
+  RecordedOutcome,
   RecordWarning,
+  Settlement,
   UnpricedReason,
   UsageEvent,
-  UsageOutcome,
   WorkflowSource,
 } from '../domain/usage.js';
 import { isCanonicalUuid } from '../domain/uuid.js';
-import type { EventDocument, EventKey, WorkflowSourceFields } from './documents.js';
+import type { ChargeFields, EventDocument, EventKey, WorkflowSourceFields } from './documents.js';
 import { fromLabels, toLabels } from './labels.js';
 import { fromDecimal, toDecimal } from './money-decimal.js';
 import { isUsefulOfOperation, operationHash } from './operation-hash.js';
@@ -60,6 +62,8 @@ export function toEventDocument(
   if (event.requestTags.length > 0) document.tg = [...event.requestTags];
   if (event.workflowSource !== undefined) document.wf = toWorkflowSourceFields(event.workflowSource);
   if (event.warnings.length > 0) document.wa = [...event.warnings];
+  if (event.settlement !== 'NONE') document.se = SETTLEMENT_FIELD[event.settlement];
+  if (event.charges.length > 0) document.li = toChargeFields(event.charges);
   return document;
 }
 
@@ -82,6 +86,11 @@ export function toEventUpdate(event: UsageEvent): UpdateFilter<EventDocument> {
   return { $set: fields, ...(gone.length === 0 ? {} : { $unset: Object.fromEntries(gone) }) };
 }
 
+const SETTLEMENT_FIELD = { SETTLED: 's', UNSETTLED: 'u', RELEASED: 'r' } as const;
+const SETTLEMENT_OF = { s: 'SETTLED', u: 'UNSETTLED', r: 'RELEASED' } as const satisfies Record<
+  string,
+  Settlement
+>;
 const MAY_GO = ['us', 'uo', 'pr', 'up', 'hp', 'wa'] as const;
 const NO_HASH = new Uint8Array();
 
@@ -98,8 +107,8 @@ export function fromEventDocument(document: EventDocument): UsageEvent {
     provider: document.p,
     model: document.m,
     requestedModel: document.rm,
-    units: new Map(document.un.map(({ k, i, o }) => [unitKind(k), { input: BigInt(i), output: BigInt(o) }])),
-    outcome: document.oc as UsageOutcome, // Written by toEventDocument only.
+    units: fromUnitFields(document.un),
+    outcome: document.oc as RecordedOutcome, // Written by toEventDocument only.
     operationKey: document.op,
     step: document.st,
     latencyMs: document.lt,
@@ -113,12 +122,7 @@ export function fromEventDocument(document: EventDocument): UsageEvent {
     recordTime: document.r,
     cost: { input, output, total: addMoney(input, output) },
     priceId: document.pr === undefined ? undefined : fromBinary(document.pr),
-    unpriced: (document.up ?? []).map(({ k, i, o, w }) => ({
-      kind: unitKind(k),
-      input: BigInt(i),
-      output: BigInt(o),
-      reason: w as UnpricedReason, // Written by toEventDocument only.
-    })),
+    unpriced: fromUnpricedFields(document.up),
     repricings: (document.hp ?? []).map(({ i, p, r, ci, co }) => {
       const cost = { input: fromDecimal(ci), output: fromDecimal(co) };
       return {
@@ -132,16 +136,46 @@ export function fromEventDocument(document: EventDocument): UsageEvent {
     experienceCreated: document.cr === true,
     experienceIdReplaced: document.rp === true,
     warnings: (document.wa ?? []) as RecordWarning[], // Written by toEventDocument only.
+    settlement: document.se === undefined ? 'NONE' : SETTLEMENT_OF[document.se],
+    charges: fromChargeFields(document.li),
   };
 }
 
-function toUnitFields(units: Units): EventDocument['un'] {
+export function toChargeFields(charges: readonly LimitCharge[]): ChargeFields[] {
+  return charges.map(({ limitId, period, blocking }) => ({
+    i: toBinary(limitId),
+    p: period,
+    ...(blocking ? { b: true } : {}),
+  }));
+}
+
+export function fromChargeFields(fields: readonly ChargeFields[] | undefined): readonly LimitCharge[] {
+  if (fields === undefined) return NO_CHARGES;
+  return fields.map(({ i, p, b }) => ({ limitId: fromBinary(i), period: p, blocking: b === true }));
+}
+
+const NO_CHARGES: readonly LimitCharge[] = [];
+
+export function fromUnitFields(fields: EventDocument['un'] | undefined): Units {
+  return new Map((fields ?? []).map(({ k, i, o }) => [unitKind(k), { input: BigInt(i), output: BigInt(o) }]));
+}
+
+export function fromUnpricedFields(fields: EventDocument['up']): UsageEvent['unpriced'] {
+  return (fields ?? []).map(({ k, i, o, w }) => ({
+    kind: unitKind(k),
+    input: BigInt(i),
+    output: BigInt(o),
+    reason: w as UnpricedReason, // Written by toUnpricedFields only.
+  }));
+}
+
+export function toUnitFields(units: Units): EventDocument['un'] {
   const fields: EventDocument['un'] = [];
   for (const [k, { input, output }] of units) fields.push({ k, i: input, o: output });
   return fields;
 }
 
-function toUnpricedFields(unpriced: UsageEvent['unpriced']): NonNullable<EventDocument['up']> {
+export function toUnpricedFields(unpriced: UsageEvent['unpriced']): NonNullable<EventDocument['up']> {
   return unpriced.map(({ kind, input, output, reason }) => ({ k: kind, i: input, o: output, w: reason }));
 }
 
@@ -155,7 +189,7 @@ function toRepricingFields(repricings: UsageEvent['repricings']): NonNullable<Ev
   }));
 }
 
-function toWorkflowSourceFields(source: WorkflowSource): WorkflowSourceFields {
+export function toWorkflowSourceFields(source: WorkflowSource): WorkflowSourceFields {
   return {
     ns: source.namespace,
     w: source.workflowId,
@@ -170,7 +204,7 @@ function toWorkflowSourceFields(source: WorkflowSource): WorkflowSourceFields {
   };
 }
 
-function fromWorkflowSourceFields(fields: WorkflowSourceFields): WorkflowSource {
+export function fromWorkflowSourceFields(fields: WorkflowSourceFields): WorkflowSource {
   return {
     namespace: fields.ns,
     workflowId: fields.w,

@@ -1,5 +1,7 @@
-import type { UpdateFilter } from 'mongodb';
+import type { Decimal128, UpdateFilter } from 'mongodb';
 import type { Experience } from '../domain/experience.js';
+import { addMoney, type Money, NO_MONEY, subtractMoney } from '../domain/money.js';
+import type { Reservation } from '../domain/reservation.js';
 import type { UsageEvent } from '../domain/usage.js';
 import type { Uuid } from '../domain/uuid.js';
 import type { ExperienceDocument, ExperienceKey } from './documents.js';
@@ -22,6 +24,7 @@ export class ExperienceDeltas {
     if (event.experienceId === undefined) return;
     const delta = this.#of(application, event.experienceId);
     delta.sums.add(event);
+    delta.countUnsettled(event, 1n);
     if (delta.first === undefined || event.eventTime < delta.first) delta.first = event.eventTime;
     if (delta.last === undefined || event.eventTime > delta.last) delta.last = event.eventTime;
   }
@@ -29,9 +32,17 @@ export class ExperienceDeltas {
   /** The same event in another state. */
   change(application: string, before: UsageEvent, after: UsageEvent): void {
     if (after.experienceId === undefined) return;
-    const { sums } = this.#of(application, after.experienceId);
-    sums.takeAway(before);
-    sums.add(after);
+    const delta = this.#of(application, after.experienceId);
+    delta.sums.takeAway(before);
+    delta.sums.add(after);
+    delta.countUnsettled(before, -1n);
+    delta.countUnsettled(after, 1n);
+  }
+
+  /** A reservation in another state; undefined: it was not there. */
+  reserve(application: string, before: Reservation | undefined, after: Reservation): void {
+    if (after.experienceId === undefined || (before?.state === 'OPEN') === (after.state === 'OPEN')) return;
+    this.#of(application, after.experienceId).hold(after.cost.total, after.state === 'OPEN' ? 1n : -1n);
   }
 
   /** All experiences that are created, or whose events are added to or changed. */
@@ -69,16 +80,51 @@ export class ExperienceDelta {
   created: Experience | undefined;
   first: Date | undefined;
   last: Date | undefined;
+  #held: Money | undefined;
+  #openReservations = 0n;
+  #unsettled: Money | undefined;
+  #unsettledEvents = 0n;
 
   constructor(application: string, experienceId: Uuid) {
     this.application = application;
     this.experienceId = experienceId;
   }
+
+  hold(amount: Money, by: 1n | -1n): void {
+    this.#held = moved(this.#held, amount, by);
+    this.#openReservations += by;
+  }
+
+  countUnsettled({ settlement, cost }: UsageEvent, by: 1n | -1n): void {
+    if (settlement !== 'UNSETTLED') return;
+    this.#unsettled = moved(this.#unsettled, cost.total, by);
+    this.#unsettledEvents += by;
+  }
+
+  /** Whether any event of it is added or changed. */
+  get hasEvents(): boolean {
+    return this.sums.touched;
+  }
+
+  /** What reservations move, for `$inc` and for a new document: what they do not touch stays absent. */
+  estimates(): Record<string, bigint | Decimal128> {
+    return {
+      ...(this.#held === undefined ? {} : { ho: toDecimal(this.#held), hn: this.#openReservations }),
+      ...(this.#unsettled === undefined ? {} : { uc: toDecimal(this.#unsettled), uq: this.#unsettledEvents }),
+    };
+  }
 }
 
-function updateOf({ sums, first, last }: ExperienceDelta): UpdateFilter<ExperienceDocument> {
+function moved(amount: Money | undefined, by: Money, direction: 1n | -1n): Money {
+  return (direction > 0n ? addMoney : subtractMoney)(amount ?? NO_MONEY, by);
+}
+
+function updateOf(delta: ExperienceDelta): UpdateFilter<ExperienceDocument> {
+  const { sums, first, last } = delta;
+  // An experience without events has no total in the order of the dearest, whatever it holds.
+  const counted = delta.hasEvents ? { ...sums.toIncrements(), ct: toDecimal(sums.total) } : {};
   return {
-    $inc: { ...sums.toIncrements(), ct: toDecimal(sums.total) },
+    $inc: { ...counted, ...delta.estimates() },
     ...(first === undefined ? {} : { $min: { f: first } }),
     ...(last === undefined ? {} : { $max: { l: last } }),
   };
@@ -97,6 +143,8 @@ function newDocument(delta: ExperienceDelta, experience: Experience): Experience
     ...(delta.sums.events === 0n ? {} : { ct: toDecimal(delta.sums.total) }),
     ...(delta.first === undefined ? {} : { f: delta.first }),
     ...(delta.last === undefined ? {} : { l: delta.last }),
+    ...(experience.limitType === undefined ? {} : { lm: experience.limitType === 'BLOCK' ? 'b' : 'a' }),
+    ...delta.estimates(),
   };
 }
 

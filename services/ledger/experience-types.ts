@@ -7,6 +7,7 @@ import {
 } from '../domain/experience-type.js';
 import { Fault } from '../domain/fault.js';
 import type { TypeDocument } from './documents.js';
+import { toLimitConfigFields } from './limit-document.js';
 import { typeNotFound } from './not-found.js';
 import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
@@ -53,6 +54,7 @@ export class ExperienceTypes {
         v: 1,
         ...(content.workflowType === undefined ? {} : { wf: content.workflowType }),
         ...(content.taskQueue === undefined ? {} : { tq: content.taskQueue }),
+        ...(content.limitConfig === undefined ? {} : { lc: toLimitConfigFields(content.limitConfig) }),
         r: 1,
         c: now,
         u: now,
@@ -119,6 +121,9 @@ export class ExperienceTypes {
         ...(change.description === undefined ? {} : { ds: change.description }),
         ...('workflowType' in change ? optional('wf', change.workflowType) : {}),
         ...('taskQueue' in change ? optional('tq', change.taskQueue) : {}),
+        ...('limitConfig' in change
+          ? optional('lc', change.limitConfig && toLimitConfigFields(change.limitConfig))
+          : {}),
         u: new Date(),
       };
       return this.#replace(document, changed, transaction);
@@ -250,8 +255,8 @@ function checkEtag(document: TypeDocument, etag: string | undefined): void {
 }
 
 /** `undefined` takes the field away, because the driver ignores undefined. */
-function optional<K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> {
-  return { [key]: value } as Partial<Record<K, string>>;
+function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
+  return { [key]: value } as Partial<Record<K, V>>;
 }
 
 const TYPES_MAX = 10_000;

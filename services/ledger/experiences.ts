@@ -22,11 +22,18 @@ export class Experiences {
 
   /** One read by key, however many events the experience has. */
   async get(application: string, id: Uuid, showDeleted: boolean, deadline: number): Promise<Experience> {
+    const experience = await this.find(application, id, deadline);
+    if (experience === undefined || (experience.deleteTime !== undefined && !showDeleted))
+      throw experienceNotFound(id);
+    return experience;
+  }
+
+  /** Deleted or not; undefined: there is none. */
+  async find(application: string, id: Uuid, deadline: number): Promise<Experience | undefined> {
     const document = await withStoreFaults(() =>
       this.#store.experiences.findOne({ _id: keyOf(application, id) }, { maxTimeMS: timeLeftMs(deadline) }),
     );
-    if (document === null || (document.d !== undefined && !showDeleted)) throw experienceNotFound(id);
-    return fromExperienceDocument(document);
+    return document === null ? undefined : fromExperienceDocument(document);
   }
 
   /** Newest first. */

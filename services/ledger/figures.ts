@@ -94,7 +94,10 @@ export interface FieldDifference {
 
 /** Fields whose absence is not zero: no event yet. */
 const OPTIONAL: ReadonlySet<string> = new Set(['ct', 'f', 'l']);
-const MONEY: ReadonlySet<string> = new Set(['ci', 'co', 'us', 'ws', 'ct', 's']);
+const MONEY: ReadonlySet<string> = new Set([
+  ...['ci', 'co', 'us', 'ws', 'ct', 's', 'ho', 'uc', 'sp'],
+  ...['elsewhere.ho', 'elsewhere.uc', 'elsewhere.sp'],
+]);
 const TIMES: ReadonlySet<string> = new Set(['f', 'l']);
 /** What every document of sums has. */
 export const SUM_FIELDS = ['n', 'ci', 'co', 'us', 'ws', 'up'] as const;
@@ -136,6 +139,7 @@ export function figureName(field: string): string {
   const unit = /^un\.(.+)\.([io])$/.exec(field);
   if (unit !== null) return `units[${unit[1]}].${unit[2] === 'i' ? 'input' : 'output'}`;
   if (field.startsWith('b.')) return `buckets[${field.slice(2)}]`;
+  if (field.startsWith(ELSEWHERE)) return `${ELSEWHERE}${figureName(field.slice(ELSEWHERE.length))}`;
   return NAMES[field] ?? field;
 }
 
@@ -152,7 +156,14 @@ const NAMES: Readonly<Record<string, string>> = {
   l: 'last_event_time',
   s: 'sum',
   experiences: 'experience_count',
+  sp: 'spent_cost',
+  ho: 'held_cost',
+  hn: 'open_reservation_count',
+  uc: 'unsettled_cost',
+  uq: 'unsettled_event_count',
 };
+/** Before figures of a limit that are where they have no place. */
+export const ELSEWHERE = 'elsewhere.';
 const ORDER = Object.keys(NAMES);
 
 function orderOf(field: string): number {

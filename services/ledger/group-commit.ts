@@ -4,21 +4,26 @@ import type { Entry } from './entry.js';
 import { entryBytes } from './entry-bytes.js';
 import { Lane } from './lane.js';
 import type { LaneLeases } from './lane-leases.js';
+import type { LimitTypes } from './limit-types.js';
 import { WriteCall, type WriteOutcome } from './write-call.js';
 import type { Writer } from './writer.js';
 
 /**
- * Gathers the entries of all calls of this process and commits them together, lane by lane. An experience always goes to
- * the same lane, so commits of one process never fight over it.
+ * Gathers the entries of all calls of this process and commits them together, lane by lane. Entries that name an
+ * experience go to the lane of that experience, so that commits of one process seldom fight over it. They still may: a
+ * release goes by its event's id, for its experience is not known yet, and calls that name a limit which may block go to the
+ * first lane. Then one of the two transactions is run again.
  */
 export class GroupCommit {
   readonly #lanes: readonly Lane[];
   readonly #waitingMax: number;
+  readonly #limitTypes: LimitTypes;
   #bytes = 0;
   #sweptUptimeMs = Number.NEGATIVE_INFINITY;
 
   constructor(writer: Writer, leases: LaneLeases, options: { readonly entriesWaitingMax: number }) {
     this.#waitingMax = options.entriesWaitingMax;
+    this.#limitTypes = writer.limitTypes;
     this.#lanes = Array.from(
       { length: leases.count },
       (_, index) => new Lane((take, deadline) => writer.writeTaken(take, deadline, leases.number(index))),
@@ -72,26 +77,39 @@ export class GroupCommit {
   }
 
   #laneOf(entry: Entry): Lane {
-    const lane = this.#lanes[hash(laneKey(entry)) % this.#lanes.length];
+    const index = this.#mayBlock(entry) ? 0 : hash(laneKey(entry)) % this.#lanes.length;
+    const lane = this.#lanes[index];
     if (lane === undefined) throw new Error('there is at least one lane');
     return lane;
   }
+
+  /** What names limits of which one may block goes to one lane: all of those meet in that limit, whatever their experiences. */
+  #mayBlock(entry: Entry): boolean {
+    if (entry.kind !== 'event' && entry.kind !== 'reservation') return false;
+    const { limitIds } = entry.kind === 'event' ? entry.record.attribution : entry.reservation.attribution;
+    return limitIds.length > 0 && !this.#limitTypes.onlyAllow(entry.application, limitIds);
+  }
 }
 
-/** What must not be written by two lanes at once: an experience; else an operation; else the event itself. */
+/** What two lanes had better not write at once: an experience; else an operation; else the event itself. */
 function laneKey(entry: Entry): string {
   switch (entry.kind) {
-    case 'event': {
-      const { experienceId, experienceType } = entry.record.attribution;
+    case 'event':
+    case 'reservation': {
+      const call = entry.kind === 'event' ? entry.record : entry.reservation;
+      const { experienceId, experienceType } = call.attribution;
       if (experienceId !== undefined) return parseUuid(experienceId) ?? entry.spareExperienceId;
       if (experienceType !== undefined) return entry.spareExperienceId;
-      return entry.record.operationKey ?? entry.eventId;
+      return call.operationKey ?? (entry.kind === 'event' ? entry.eventId : entry.reservation.eventId);
     }
     case 'experience':
       return (
         (entry.experienceId === undefined ? undefined : parseUuid(entry.experienceId)) ??
         entry.spareExperienceId
       );
+    case 'release':
+      return entry.eventId;
+    case 'sweep':
     case 'repricing':
       return entry.experienceId ?? entry.eventId;
     default:

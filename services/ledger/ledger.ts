@@ -1,4 +1,5 @@
 import type { Price } from '../pricing/price.js';
+import { Answers } from './answers.js';
 import { type ApplicationState, ApplicationStates } from './application-state.js';
 import { Books } from './books.js';
 import { Costs } from './costs.js';
@@ -7,12 +8,17 @@ import { ExperienceTypes } from './experience-types.js';
 import { Experiences } from './experiences.js';
 import { GroupCommit } from './group-commit.js';
 import { LaneLeases } from './lane-leases.js';
+import { Limits } from './limits.js';
 import { migrate } from './migrate.js';
 import { Prices } from './prices.js';
 import { connect, proveServer } from './probe.js';
 import { Repricings } from './repricings.js';
+import { Reservations } from './reservations.js';
+import { RunOutputs } from './run-outputs.js';
 import { READ_TIME_MAX_MS, Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
+import { StoredDocuments } from './stored-documents.js';
+import { Turns } from './turns.js';
 import { UsageEvents } from './usage-events.js';
 import type { WriteOutcome } from './write-call.js';
 import { Writer } from './writer.js';
@@ -24,9 +30,15 @@ export class Ledger {
   readonly events: UsageEvents;
   readonly prices: Prices;
   readonly repricings: Repricings;
+  readonly reservations: Reservations;
   readonly costs: Costs;
+  readonly limits: Limits;
   readonly books: Books;
   readonly writer: Writer;
+  readonly documents: StoredDocuments;
+  readonly answers: Answers;
+  readonly turns: Turns;
+  readonly runOutputs: RunOutputs;
   /** Signs page tokens; the same for all processes on one database. */
   readonly pageTokenKey: Uint8Array;
   readonly #store: Store;
@@ -43,12 +55,18 @@ export class Ledger {
     this.events = new UsageEvents(store);
     this.prices = new Prices(store);
     this.costs = new Costs(store);
+    this.limits = new Limits(store);
     this.books = new Books(store);
     this.writer = new Writer(store, this.#states);
+    this.documents = new StoredDocuments(store);
+    this.answers = new Answers(store);
+    this.turns = new Turns(store);
+    this.runOutputs = new RunOutputs(store);
     this.#commits = new GroupCommit(this.writer, leases, {
       entriesWaitingMax: options.entriesWaitingMax ?? ENTRIES_WAITING_MAX_DEFAULT,
     });
     this.repricings = new Repricings(store, (entries, deadline) => this.write(entries, deadline));
+    this.reservations = new Reservations(store);
     this.pageTokenKey = pageTokenKey;
   }
 

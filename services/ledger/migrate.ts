@@ -7,8 +7,10 @@ import { BookCheck } from './book-check.js';
 import { BookMender } from './book-mender.js';
 import { toPriceDocument } from './price-document.js';
 import { UnfitServer } from './probe.js';
+import { RUN_OUTPUT_KEPT_MS } from './run-outputs.js';
 import { SchemaLease } from './schema-lease.js';
 import type { Store } from './store.js';
+import { TURN_KEPT_MS } from './turns.js';
 
 /**
  * Brings the database to the schema of this code: collections (a transaction cannot make them everywhere), indexes, the
@@ -29,6 +31,7 @@ export async function migrate(
     const version = await versionOf(store);
     await createCollections(store);
     await createIndexes(store);
+    await createStateIndexes(store);
     if (version === 1) await keepCatalogueRevision(store);
     await seedCatalogue(store, catalogue, catalogueHash);
     for (const application of applications) {
@@ -47,7 +50,7 @@ export async function migrate(
 }
 
 /** Raised by every change of collections or indexes. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 async function isUpToDate(
   store: Store,
@@ -86,7 +89,15 @@ async function createCollections(store: Store): Promise<void> {
     'guards',
     'repricings',
     'repairs',
+    'reservations',
+    'limits',
+    'limit_sums',
     'schema',
+    'documents',
+    'document_parts',
+    'answers',
+    'turns',
+    'run_outputs',
   ];
   const present = new Set(
     (await store.db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name),
@@ -114,6 +125,17 @@ async function createIndexes(store: Store): Promise<void> {
       name: 'unpriced_by_event_time',
       partialFilterExpression: { up: { $exists: true } },
     },
+    {
+      key: { '_id.a': 1, 'li.i': 1 },
+      name: 'by_limit',
+      partialFilterExpression: { li: { $exists: true } },
+    },
+  ]);
+  const open = { s: 'o' };
+  await store.reservations.createIndexes([
+    { key: { '_id.a': 1, u: 1, _id: 1 }, name: 'open_by_expiry', partialFilterExpression: open },
+    { key: { '_id.a': 1, x: 1 }, name: 'open_by_experience', partialFilterExpression: open },
+    { key: { '_id.a': 1, 'li.i': 1 }, name: 'open_by_limit', partialFilterExpression: open },
   ]);
   await store.experiences.createIndexes([
     { key: { '_id.a': 1, c: -1, _id: -1 }, name: 'by_time' },
@@ -135,6 +157,49 @@ async function createIndexes(store: Store): Promise<void> {
   await store.prices.createIndexes([
     { key: { '_id.a': 1, p: 1, ml: 1, q: 1, c: 1, _id: 1 }, name: 'by_model' },
   ]);
+  await createLimitIndexes(store);
+}
+
+/** Experiences may own as many limits as they are; the few that are shared have indexes of their own. */
+async function createLimitIndexes(store: Store): Promise<void> {
+  const tagged = { tg: { $exists: true } };
+  const shared = { s: true };
+  await store.limits.createIndexes([
+    {
+      key: { '_id.a': 1, nk: 1 },
+      name: 'by_taken_name',
+      unique: true,
+      partialFilterExpression: { nk: { $exists: true } },
+    },
+    { key: { '_id.a': 1, c: -1, _id: -1 }, name: 'by_time' },
+    { key: { '_id.a': 1, n: 1, c: -1, _id: -1 }, name: 'by_name' },
+    { key: { '_id.a': 1, tg: 1, c: -1, _id: -1 }, name: 'by_tag', partialFilterExpression: tagged },
+    { key: { '_id.a': 1, c: -1, _id: -1 }, name: 'shared_by_time', partialFilterExpression: shared },
+    {
+      key: { '_id.a': 1, tg: 1, c: -1, _id: -1 },
+      name: 'shared_by_tag',
+      partialFilterExpression: { ...tagged, ...shared },
+    },
+  ]);
+}
+
+/** What has an end of its own is removed by the store, soon after its time: reads of all but turns look at the time
+ * themselves. */
+async function createStateIndexes(store: Store): Promise<void> {
+  await store.documents.createIndexes([
+    { key: { u: 1 }, name: 'expiry', expireAfterSeconds: 0 },
+    { key: { '_id.a': 1, u: 1, z: 1 }, name: 'by_application' },
+  ]);
+  await store.documentParts.createIndex({ u: 1 }, { name: 'expiry', expireAfterSeconds: 0 });
+  await store.answers.createIndex({ u: 1 }, { name: 'expiry', expireAfterSeconds: 0 });
+  await store.turns.createIndexes([
+    { key: { '_id.a': 1, '_id.x': 1, n: 1 }, name: 'by_number', unique: true },
+    { key: { c: 1 }, name: 'expiry', expireAfterSeconds: TURN_KEPT_MS / 1_000 },
+  ]);
+  await store.runOutputs.createIndex(
+    { c: 1 },
+    { name: 'expiry', expireAfterSeconds: RUN_OUTPUT_KEPT_MS / 1_000 },
+  );
 }
 
 /** Version 1 kept the revision of the catalogue elsewhere, and an index of useful events of another meaning. */

@@ -8,7 +8,11 @@ export function newExperience(
   createTime: Date,
   type: string,
   version: number,
-  given: { readonly userId: string | undefined; readonly properties?: Experience['properties'] },
+  given: {
+    readonly userId: string | undefined;
+    readonly properties?: Experience['properties'];
+    readonly limitType?: Experience['limitType'];
+  },
 ): Experience {
   return {
     id,
@@ -20,6 +24,7 @@ export function newExperience(
     createTime,
     deleteTime: undefined,
     run: undefined,
+    limitType: given.limitType,
   };
 }
 
@@ -32,4 +37,8 @@ const NO_TOTALS: Experience['totals'] = {
   units: new Map(),
   firstEventTime: undefined,
   lastEventTime: undefined,
+  held: NO_MONEY,
+  openReservationCount: 0n,
+  unsettled: NO_MONEY,
+  unsettledEventCount: 0n,
 };

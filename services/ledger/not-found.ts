@@ -6,8 +6,19 @@ export function typeNotFound(name: string): Fault {
   });
 }
 
+/** Also of one whose time is over: nobody can tell it from one that never was. */
+export function documentNotFound(id: string): Fault {
+  return new Fault('DOCUMENT_NOT_FOUND', `There is no document '${id}'.`, {
+    metadata: { document_id: id },
+  });
+}
+
 export function experienceNotFound(id: string): Fault {
   return new Fault('EXPERIENCE_NOT_FOUND', `There is no experience '${id}'.`, {
     metadata: { experience_id: id },
   });
+}
+
+export function limitNotFound(id: string): Fault {
+  return new Fault('LIMIT_NOT_FOUND', `There is no limit '${id}'.`, { metadata: { limit_id: id } });
 }

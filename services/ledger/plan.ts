@@ -1,106 +1,60 @@
-import { ADOPTED_EVENTS_MAX, type Experience } from '../domain/experience.js';
-import type { ExperienceType } from '../domain/experience-type.js';
-import { Fault, invalidFields } from '../domain/fault.js';
-import { addMoney, type Money, NO_MONEY } from '../domain/money.js';
-import type { Units } from '../domain/units.js';
-import type { Cost, RecordWarning, UsageEvent } from '../domain/usage.js';
-import { supersedes } from '../domain/useful.js';
+import { ADOPTED_EVENTS_MAX } from '../domain/experience.js';
+import { Fault } from '../domain/fault.js';
+import type { Limit, LimitConfig } from '../domain/limit.js';
+import { addMoney, formatMoney, NO_MONEY } from '../domain/money.js';
+import { isTombstone } from '../domain/reservation.js';
+import type { Cost } from '../domain/usage.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
-import type { Adoption } from './adoption.js';
-import type { ApplicationState } from './application-state.js';
-import type { Entry, EventEntry, ExperienceEntry, Outcome, RepricingEntry } from './entry.js';
+import type { Entry, EventEntry, EventOutcome, ExperienceEntry, Outcome, RepricingEntry } from './entry.js';
 import { factKey } from './fact-key.js';
-import { type Facts, operationFactKey, type StoredEvent } from './facts.js';
-import { newEvent, type Place } from './new-event.js';
+import type { Facts, StoredEvent, StoredReservation } from './facts.js';
+import { chargesOf } from './limit-book.js';
+import { newOwnLimit } from './limit-document.js';
+import { newEvent, WITHOUT_RESERVATION } from './new-event.js';
 import { newExperience } from './new-experience.js';
-import { experienceNotFound, typeNotFound } from './not-found.js';
+import { experienceNotFound } from './not-found.js';
+import { placeOf } from './place-of.js';
+import {
+  conflict,
+  isSame,
+  planLateSettlement,
+  planRelease,
+  planReservation,
+  planSettlement,
+  planSweep,
+} from './plan-reservations.js';
+import { type Plan, PlannedBatch, type RepricingSum } from './planned-batch.js';
 import { repriceEvent } from './reprice-event.js';
 import { versionOf } from './version-of.js';
 
 /**
  * Decides, without touching the store, what a batch of entries does: which events are new, to which experiences they go,
- * what they cost, which earlier events of their operations become wasted. It sees one snapshot of the store, and the
- * entries before an entry in the batch count as done.
+ * what they cost, which earlier events of their operations become wasted, what limits hold and refuse. It sees one snapshot
+ * of the store, and the entries before an entry in the batch count as done.
  */
 export function planBatch(entries: readonly Entry[], facts: Facts): Plan {
-  const batch = new BatchPlan(facts);
+  const planner = new Planner(facts);
   const outcomes = entries.map((entry) => {
     try {
-      return batch.add(entry);
+      return planner.add(entry);
     } catch (error) {
       if (error instanceof Fault) return { kind: 'refused', fault: error } as const;
       throw error;
     }
   });
-  return { outcomes, ...batch.writes() };
+  return { outcomes, ...planner.writes() };
 }
 
-export interface Plan {
-  readonly outcomes: readonly Outcome[];
-  readonly newEvents: readonly NewEvent[];
-  readonly newExperiences: readonly NewExperience[];
-  /** Recorded events that are no longer useful, or have a price now. */
-  readonly changes: readonly EventChange[];
-  /** That no event of their application has used before. */
-  readonly unitKinds: ReadonlyMap<string, ReadonlySet<string>>;
-  /** What the changes by repricings add up to. */
-  readonly repricings: readonly RepricingSum[];
-  /** Untyped experiences that must take a type before this batch can be planned; then nothing else counts. */
-  readonly adoptions: readonly Adoption[];
-}
-
-export interface NewEvent {
-  readonly application: string;
-  readonly event: UsageEvent;
-  readonly contentHash: Uint8Array;
-}
-
-export interface EventChange {
-  readonly application: string;
-  readonly before: UsageEvent;
-  readonly after: UsageEvent;
-}
-
-export interface RepricingSum {
-  readonly application: string;
-  readonly id: Uuid;
-  events: bigint;
-  input: Money;
-  output: Money;
-}
-
-export interface NewExperience {
-  readonly application: string;
-  readonly experience: Experience;
-}
-
-class BatchPlan {
-  readonly #facts: Facts;
-  readonly #events = new Map<string, NewEvent>();
-  readonly #experiences = new Map<string, NewExperience>();
-  readonly #changes = new Map<string, EventChange>();
+class Planner {
+  readonly #batch: PlannedBatch;
   readonly #repricings = new Map<string, RepricingSum>();
-  /** Keys of the useful events of operations that this batch made. */
-  readonly #useful = new Map<string, string>();
-  readonly #adoptions = new Map<string, Adoption>();
-  /** Unit kinds that this batch adds to experiences. */
-  readonly #unitKinds = new Map<string, ReadonlySet<string>>();
-  /** Unit kinds that this batch is the first of its application to use. */
-  readonly #applicationKinds = new Map<string, ReadonlySet<string>>();
 
   constructor(facts: Facts) {
-    this.#facts = facts;
+    this.#batch = new PlannedBatch(facts);
   }
 
   writes(): Omit<Plan, 'outcomes'> {
-    return {
-      newEvents: [...this.#events.values()],
-      newExperiences: [...this.#experiences.values()],
-      changes: [...this.#changes.values()],
-      repricings: [...this.#repricings.values()],
-      adoptions: [...this.#adoptions.values()],
-      unitKinds: this.#applicationKinds,
-    };
+    return { ...this.#batch.writes(), repricings: [...this.#repricings.values()] };
   }
 
   add(entry: Entry): Outcome {
@@ -111,35 +65,88 @@ class BatchPlan {
         return this.#addExperience(entry);
       case 'repricing':
         return this.#reprice(entry);
+      case 'reservation':
+        return planReservation(this.#batch, entry);
+      case 'release':
+        return planRelease(this.#batch, entry);
+      case 'sweep':
+        return planSweep(this.#batch, entry);
       default:
         return entry satisfies never;
     }
   }
 
   #addEvent(entry: EventEntry): Outcome {
-    const key = factKey(entry.application, entry.eventId);
-    const known = this.#known(key);
-    if (known !== undefined) return repeated(entry, known);
+    const { application, eventId } = entry;
+    const batch = this.#batch;
+    const known = batch.event(application, eventId);
+    const reservation = batch.reservation(application, eventId);
+    if (known !== undefined) {
+      const { settlement } = known.event;
+      if (settlement === 'UNSETTLED' || settlement === 'RELEASED')
+        return planLateSettlement(batch, entry, known, reservation);
+      return this.#repeated(entry, known, reservation);
+    }
+    if (reservation !== undefined && !isTombstone(reservation.reservation))
+      return planSettlement(batch, entry, reservation);
 
-    const place = this.#place(entry);
-    const event = newEvent(entry, place, this.#state(entry.application).prices);
-    this.#addUnitKinds(entry.application, place?.experience, event.units);
-    this.#demoteEarlier(entry.application, event);
-    this.#events.set(key, { application: entry.application, event, contentHash: entry.contentHash });
-    if (place?.created === true) this.#create(entry.application, place.experience);
-    if (place?.adoption !== undefined) this.#adopt(place.adoption);
-    return { kind: 'event', event, duplicate: false };
+    const { attribution } = entry.record;
+    const place = placeOf(batch, {
+      application,
+      attribution,
+      time: entry.recordTime,
+      spareExperienceId: entry.spareExperienceId,
+    });
+    const limits = batch.limits.applicable(application, attribution.limitIds, place, 'made');
+    const settled =
+      limits.length === 0 ? WITHOUT_RESERVATION : { ...WITHOUT_RESERVATION, charges: chargesOf(limits) };
+    const event = newEvent(entry, place, batch.state(application).prices, settled);
+    batch.unitKinds.add(application, place?.experience, event.units, 'record.units');
+    batch.insertEvent(application, event, entry.contentHash);
+    batch.settleIn(application, place);
+    return {
+      kind: 'event',
+      event,
+      duplicate: false,
+      limits: batch.limits.standings(application, event.charges),
+    };
+  }
+
+  /** The same id again: the event as it stands now, or a conflict if the content is another. */
+  #repeated(
+    { application, eventId, contentHash }: EventEntry,
+    known: StoredEvent,
+    reservation: StoredReservation | undefined,
+  ): EventOutcome {
+    if (!isSame(known.contentHash, contentHash)) throw conflict(eventId, 'recorded');
+    // It was recorded while it was being reserved, each without the other: the hold is needless.
+    if (reservation?.reservation.state === 'OPEN')
+      this.#batch.closeReservation(application, reservation, 'SETTLED');
+    const limits = this.#batch.limits.standings(application, known.event.charges);
+    return { kind: 'event', event: known.event, duplicate: true, limits };
   }
 
   #addExperience(entry: ExperienceEntry): Outcome {
-    const type = this.#type(entry.application, entry.type);
+    const { application, createTime } = entry;
+    const batch = this.#batch;
+    const type = batch.type(application, entry.type);
     const version = versionOf(type, entry.version);
     const id = entry.experienceId === undefined ? undefined : parseUuid(entry.experienceId);
-    const existing = id === undefined ? undefined : this.#experience(entry.application, id);
+    const existing = id === undefined ? undefined : batch.experience(application, id);
     if (existing !== undefined) {
       if (existing.deleteTime !== undefined) throw experienceNotFound(existing.id);
+      if (entry.limitConfig !== undefined)
+        assertOwnsLimit(existing.id, batch.limits.ownedBy(application, existing), entry.limitConfig);
       if (existing.type === '' && existing.totals.eventCount <= BigInt(ADOPTED_EVENTS_MAX)) {
-        this.#adopt({ application: entry.application, experienceId: existing.id, type: type.name, version });
+        const adoption = { application, experienceId: existing.id, type: type.name, version };
+        batch.settleIn(application, {
+          experience: existing,
+          created: false,
+          replaced: false,
+          warnings: [],
+          adoption,
+          ownLimit: undefined,
+        });
       } else if (
         existing.type !== type.name ||
         (entry.version !== undefined && existing.version !== version)
@@ -155,11 +162,21 @@ class BatchPlan {
       const experience = { ...existing, type: type.name, version: existing.version || version };
       return { kind: 'experience', experience, alreadyExisted: true, idReplaced: false };
     }
-    const experience = newExperience(id ?? entry.spareExperienceId, entry.createTime, type.name, version, {
+    const config = entry.limitConfig ?? type.limitConfig;
+    const newId = id ?? entry.spareExperienceId;
+    const experience = newExperience(newId, createTime, type.name, version, {
       userId: entry.userId,
       properties: entry.properties,
+      limitType: config?.type,
     });
-    this.#create(entry.application, experience);
+    batch.settleIn(application, {
+      experience,
+      created: true,
+      replaced: false,
+      warnings: [],
+      adoption: undefined,
+      ownLimit: config === undefined ? undefined : newOwnLimit(newId, type.name, config, createTime),
+    });
     return {
       kind: 'experience',
       experience,
@@ -168,87 +185,13 @@ class BatchPlan {
     };
   }
 
-  /** The experience that an event goes to, by the table of ids; undefined: the event is unattributed. */
-  #place(entry: EventEntry): Place | undefined {
-    const { experienceId, experienceType, experienceVersion, userId } = entry.record.attribution;
-    const type = experienceType === undefined ? undefined : this.#type(entry.application, experienceType);
-    const version = type === undefined ? 0 : versionOf(type, experienceVersion);
-    if (experienceId === undefined && type === undefined) return undefined;
-
-    const id = experienceId === undefined ? undefined : parseUuid(experienceId);
-    const replaced = experienceId !== undefined && id === undefined;
-    const existing = id === undefined ? undefined : this.#experience(entry.application, id);
-    if (existing === undefined) {
-      const experience = newExperience(
-        id ?? entry.spareExperienceId,
-        entry.recordTime,
-        type?.name ?? '',
-        version,
-        { userId },
-      );
-      const warnings = replaced ? (['EXPERIENCE_ID_REPLACED'] as const) : [];
-      return { experience, created: true, replaced, warnings, adoption: undefined };
-    }
-    if (existing.deleteTime !== undefined) throw experienceNotFound(existing.id);
-    if (existing.type !== '') this.#type(entry.application, existing.type); // A deleted type takes no more events.
-    const warnings: RecordWarning[] = [];
-    let adoption: Adoption | undefined;
-    if (existing.type === '') {
-      if (type !== undefined && existing.totals.eventCount > BigInt(ADOPTED_EVENTS_MAX))
-        warnings.push('EXPERIENCE_STAYS_UNTYPED');
-      else if (type !== undefined)
-        adoption = { application: entry.application, experienceId: existing.id, type: type.name, version };
-    } else if (type !== undefined && existing.type !== type.name) {
-      warnings.push('OTHER_EXPERIENCE_TYPE');
-    } else if (experienceVersion !== undefined && existing.version !== experienceVersion) {
-      warnings.push('OTHER_EXPERIENCE_VERSION');
-    }
-    const experience =
-      adoption === undefined ? existing : { ...existing, type: adoption.type, version: adoption.version };
-    return { experience, created: false, replaced, warnings, adoption };
-  }
-
-  /**
-   * Totals by kind live in one document, and a rollup may hold all the kinds of an application, so callers cannot be let
-   * to make up kinds without end. A refused event leaves nothing behind.
-   */
-  #addUnitKinds(application: string, experience: Experience | undefined, units: Units): void {
-    const known = this.#facts.unitKinds.get(application) ?? NO_KINDS;
-    const ofApplication = withKinds(units, known, this.#applicationKinds.get(application), {
-      max: APPLICATION_UNIT_KINDS_MAX,
-      problem: `names kinds that the application has not used; it may use ${APPLICATION_UNIT_KINDS_MAX}`,
-    });
-    if (experience !== undefined) {
-      const key = factKey(application, experience.id);
-      const ofExperience = withKinds(units, experience.totals.units, this.#unitKinds.get(key), {
-        max: EXPERIENCE_UNIT_KINDS_MAX,
-        problem: `names kinds that the experience has not; it may have ${EXPERIENCE_UNIT_KINDS_MAX}`,
-      });
-      if (ofExperience !== undefined) this.#unitKinds.set(key, ofExperience);
-    }
-    if (ofApplication !== undefined) this.#applicationKinds.set(application, ofApplication);
-  }
-
-  #demoteEarlier(application: string, event: UsageEvent): void {
-    if (!supersedes(event.outcome, event.operationKey)) return;
-    const operation = operationFactKey(application, event);
-    const ownKey = this.#useful.get(operation);
-    const own = ownKey === undefined ? undefined : this.#events.get(ownKey);
-    const stored = this.#facts.useful.get(operation);
-    if (ownKey !== undefined && own !== undefined) {
-      this.#events.set(ownKey, { ...own, event: { ...own.event, useful: false } });
-    } else if (stored !== undefined) {
-      this.#change(application, stored, (now) => ({ ...now, useful: false }));
-    }
-    this.#useful.set(operation, factKey(application, event.eventId));
-  }
-
   #reprice({ application, eventId, repricingId, time }: RepricingEntry): Outcome {
-    const known = this.#known(factKey(application, eventId))?.event;
+    const known = this.#batch.event(application, eventId)?.event;
     if (known === undefined) throw new Error('only recorded events are repriced');
-    const repriced = repriceEvent(known, this.#state(application).prices, { id: repricingId, time });
+    const prices = this.#batch.state(application).prices;
+    const repriced = repriceEvent(known, prices, { id: repricingId, time });
     if (repriced === undefined) return { kind: 'repricing', priced: known.unpriced.length === 0 };
-    this.#change(application, known, () => repriced.event);
+    this.#batch.changeEvent(application, repriced.event);
     const isFirst = !known.repricings.some(({ id }) => id === repricingId);
     this.#countRepricing(application, repricingId, repriced.cost, isFirst ? 1n : 0n);
     return { kind: 'repricing', priced: repriced.event.unpriced.length === 0 };
@@ -268,88 +211,23 @@ class BatchPlan {
     sum.input = addMoney(sum.input, cost.input);
     sum.output = addMoney(sum.output, cost.output);
   }
-
-  /** The change of a recorded event, on top of what the entries before have made of it. */
-  #change(application: string, stored: UsageEvent, to: (now: UsageEvent) => UsageEvent): void {
-    const key = factKey(application, stored.eventId);
-    const before = this.#changes.get(key)?.before ?? stored;
-    const after = to(this.#changes.get(key)?.after ?? stored);
-    this.#changes.set(key, { application, before, after });
-  }
-
-  #create(application: string, experience: Experience): void {
-    this.#experiences.set(factKey(application, experience.id), { application, experience });
-  }
-
-  /**
-   * An experience that this very batch makes takes the type here, with its events so far. Any other takes it in a
-   * transaction of its own, after which the batch is planned anew.
-   */
-  #adopt(adoption: Adoption): void {
-    const { application, experienceId, type, version } = adoption;
-    const key = factKey(application, experienceId);
-    const made = this.#experiences.get(key);
-    if (made === undefined) {
-      if (!this.#adoptions.has(key)) this.#adoptions.set(key, adoption);
-      return;
-    }
-    this.#experiences.set(key, { application, experience: { ...made.experience, type, version } });
-    for (const [eventKey, { event, ...rest }] of this.#events) {
-      if (rest.application !== application || event.experienceId !== experienceId) continue;
-      const typed = { ...event, experienceType: type, experienceVersion: version };
-      this.#events.set(eventKey, { ...rest, event: typed });
-    }
-  }
-
-  /** An event that is recorded, as it stands after the entries before. */
-  #known(key: string): StoredEvent | undefined {
-    const stored = this.#facts.events.get(key);
-    if (stored === undefined) return this.#events.get(key);
-    return { ...stored, event: this.#changes.get(key)?.after ?? stored.event };
-  }
-
-  #experience(application: string, id: Uuid): Experience | undefined {
-    const key = factKey(application, id);
-    return this.#facts.experiences.get(key) ?? this.#experiences.get(key)?.experience;
-  }
-
-  #type(application: string, name: string): ExperienceType {
-    const type = this.#state(application).types.get(name);
-    if (type === undefined || type.deleteTime !== undefined) throw typeNotFound(name);
-    return type;
-  }
-
-  #state(application: string): ApplicationState {
-    const state = this.#facts.states.get(application);
-    if (state === undefined) throw new Error('the states of all applications in a batch are loaded');
-    return state;
-  }
 }
 
-/** The same id again: the event as it stands now, or a conflict if the content is another. */
-function repeated(entry: EventEntry, known: StoredEvent): Outcome {
-  if (!Buffer.from(known.contentHash).equals(entry.contentHash)) {
-    throw new Fault('EVENT_ID_CONFLICT', `The event '${entry.eventId}' was recorded with other content.`, {
-      metadata: { event_id: entry.eventId },
+/**
+ * Nobody may take an experience for limited as they asked when it is not. One that exists is given no limit: what it has
+ * spent and holds was never charged to it.
+ */
+function assertOwnsLimit(id: Uuid, own: Limit | undefined, wanted: LimitConfig): void {
+  if (own === undefined) {
+    throw new Fault('EXPERIENCE_HAS_NO_BUDGET', `The experience '${id}' exists and owns no limit.`, {
+      metadata: { experience_id: id },
     });
   }
-  return { kind: 'event', event: known.event, duplicate: true };
+  if (own.type === wanted.type && own.maxCost === wanted.maxCost) return;
+  const [ownMax, wantedMax] = [formatMoney(own.maxCost), formatMoney(wanted.maxCost)];
+  throw new Fault(
+    'EXPERIENCE_ALREADY_EXISTS',
+    `The experience '${id}' exists with a limit of ${ownMax} (${own.type}) instead of ${wantedMax} (${wanted.type}).`,
+    { metadata: { experience_id: id, limit_id: own.id, max_cost: ownMax } },
+  );
 }
-
-/** What was added so far with those of the units that are not known; undefined: the units add none. */
-function withKinds(
-  units: Units,
-  known: { readonly size: number; has(kind: string): boolean },
-  added: ReadonlySet<string> | undefined,
-  bound: { readonly max: number; readonly problem: string },
-): ReadonlySet<string> | undefined {
-  const fresh = [...units.keys()].filter((kind) => !known.has(kind));
-  if (fresh.length === 0) return undefined;
-  const all = new Set([...(added ?? []), ...fresh]);
-  if (known.size + all.size <= bound.max) return all;
-  throw invalidFields([{ field: 'record.units', description: bound.problem }]);
-}
-
-const NO_KINDS: ReadonlySet<string> = new Set();
-const EXPERIENCE_UNIT_KINDS_MAX = 256;
-const APPLICATION_UNIT_KINDS_MAX = 1_024;

@@ -1,8 +1,8 @@
 import { unitKind } from '../domain/units.js';
 import type { ModelMatcher } from '../pricing/model-matcher.js';
 import type { Price, Rate, UnitRate } from '../pricing/price.js';
-import type { PriceDocument, RateFields } from './documents.js';
 import { fromDecimal, toDecimal } from './money-decimal.js';
+import type { PriceDocument, RateFields } from './price-fields.js';
 import { fromBinary, toBinary } from './store.js';
 
 /** `owner`: the application, or empty for the catalogue. */

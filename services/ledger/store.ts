@@ -6,13 +6,22 @@ import type {
   ExperienceDocument,
   GuardDocument,
   HistogramDocument,
-  PriceDocument,
   RepairDocument,
   RepricingDocument,
+  ReservationDocument,
   RollupDocument,
   SchemaDocument,
   TypeDocument,
 } from './documents.js';
+import type { LimitDocument, LimitSumDocument } from './limit-fields.js';
+import type { PriceDocument } from './price-fields.js';
+import type {
+  AnswerDocument,
+  PartDocument,
+  RunOutputDocument,
+  StoredDocumentDocument,
+  TurnDocument,
+} from './state-documents.js';
 
 /** MongoDB, with the concerns that every promise rests on: majority, journaled, read at the primary. */
 export class Store {
@@ -28,7 +37,15 @@ export class Store {
   readonly guards: Collection<GuardDocument>;
   readonly repricings: Collection<RepricingDocument>;
   readonly repairs: Collection<RepairDocument>;
+  readonly reservations: Collection<ReservationDocument>;
+  readonly limits: Collection<LimitDocument>;
+  readonly limitSums: Collection<LimitSumDocument>;
   readonly schema: Collection<SchemaDocument>;
+  readonly documents: Collection<StoredDocumentDocument>;
+  readonly documentParts: Collection<PartDocument>;
+  readonly answers: Collection<AnswerDocument>;
+  readonly turns: Collection<TurnDocument>;
+  readonly runOutputs: Collection<RunOutputDocument>;
 
   constructor(uri: string, databaseName: string) {
     this.client = new MongoClient(uri, {
@@ -57,7 +74,15 @@ export class Store {
     this.guards = this.db.collection('guards');
     this.repricings = this.db.collection('repricings');
     this.repairs = this.db.collection('repairs');
+    this.reservations = this.db.collection('reservations');
+    this.limits = this.db.collection('limits');
+    this.limitSums = this.db.collection('limit_sums');
     this.schema = this.db.collection('schema');
+    this.documents = this.db.collection('documents');
+    this.documentParts = this.db.collection('document_parts');
+    this.answers = this.db.collection('answers');
+    this.turns = this.db.collection('turns');
+    this.runOutputs = this.db.collection('run_outputs');
   }
 
   async close(): Promise<void> {

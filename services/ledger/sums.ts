@@ -1,5 +1,5 @@
 import type { Decimal128 } from 'mongodb';
-import type { ExperienceTotals } from '../domain/experience.js';
+import type { CostSum } from '../domain/cost-sum.js';
 import { addMoney, type Money, NO_MONEY, subtractMoney } from '../domain/money.js';
 import { unitKind } from '../domain/units.js';
 import type { UsageEvent } from '../domain/usage.js';
@@ -18,8 +18,11 @@ export class Sums {
   useful: Money = NO_MONEY;
   wasted: Money = NO_MONEY;
   readonly units = new Map<string, { i: bigint; o: bigint }>();
+  /** Whether anything was added or taken away. */
+  touched = false;
 
   add(event: UsageEvent): void {
+    this.touched = true;
     this.events += 1n;
     if (event.unpriced.length > 0) this.unpriced += 1n;
     this.input = addMoney(this.input, event.cost.input);
@@ -30,6 +33,7 @@ export class Sums {
   }
 
   takeAway(event: UsageEvent): void {
+    this.touched = true;
     this.events -= 1n;
     if (event.unpriced.length > 0) this.unpriced -= 1n;
     this.input = subtractMoney(this.input, event.cost.input);
@@ -40,6 +44,7 @@ export class Sums {
   }
 
   addAll(other: Sums): void {
+    this.touched = true;
     this.events += other.events;
     this.unpriced += other.unpriced;
     this.input = addMoney(this.input, other.input);
@@ -95,9 +100,7 @@ export class Sums {
   }
 }
 
-export function fromSumsFields(
-  fields: SumsFields,
-): Omit<ExperienceTotals, 'firstEventTime' | 'lastEventTime'> {
+export function fromSumsFields(fields: SumsFields): CostSum {
   const input = fromDecimal(fields.ci);
   const output = fromDecimal(fields.co);
   return {

@@ -1,5 +1,6 @@
 import type { ExperienceType } from '../domain/experience-type.js';
 import type { TypeDocument, TypeKey } from './documents.js';
+import { fromLimitConfigFields } from './limit-document.js';
 
 export function fromTypeDocument(document: TypeDocument): ExperienceType {
   return {
@@ -8,6 +9,7 @@ export function fromTypeDocument(document: TypeDocument): ExperienceType {
     currentVersion: document.v,
     workflowType: document.wf,
     taskQueue: document.tq,
+    limitConfig: document.lc === undefined ? undefined : fromLimitConfigFields(document.lc),
     revision: document.r,
     createTime: document.c,
     updateTime: document.u,

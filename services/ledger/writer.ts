@@ -2,7 +2,9 @@ import { adoptType } from './adopt-type.js';
 import { type ApplicationState, type ApplicationStates, sameRevisions } from './application-state.js';
 import { applyPlan } from './apply-plan.js';
 import type { Entry, Outcome } from './entry.js';
-import { type Plan, planBatch } from './plan.js';
+import { LimitTypes } from './limit-types.js';
+import { planBatch } from './plan.js';
+import type { Plan } from './planned-batch.js';
 import { applicationsOf, type FactsAtRevisions, readFacts } from './read-facts.js';
 import type { Store } from './store.js';
 import { inTransaction, RunAgain, type Transaction } from './transaction.js';
@@ -15,6 +17,8 @@ export class Writer {
   readonly #store: Store;
   readonly #states: ApplicationStates;
   readonly #repeats = new Repeats();
+  /** Of the limits that commits have met. */
+  readonly limitTypes = new LimitTypes();
 
   constructor(store: Store, states: ApplicationStates) {
     this.#store = store;
@@ -40,11 +44,13 @@ export class Writer {
     return inTransaction(this.#store, deadline, async (transaction) => {
       const entries = take();
       attempts += 1;
-      const lookUp = attempts > 1 || this.#repeats.areLikely(lane);
+      const lookUp = attempts > 1 || this.#repeats.areLikely(lane) || entries.some(isOfReservation);
       const found = await readFacts(this.#store, entries, { lookUp }, transaction);
       await this.#checkStates(entries, states, found, transaction, deadline);
-      const { events, experiences, useful } = found.facts;
-      const facts = { states, unitKinds: found.revisions.unitKinds, events, experiences, useful };
+      const { events, experiences, useful, reservations, limits } = found.facts;
+      this.limitTypes.note(limits);
+      const { unitKinds, reserving } = found.revisions;
+      const facts = { states, unitKinds, reserving, events, experiences, useful, reservations, limits };
       const plan = planBatch(entries, facts);
       if (!lookUp && mayBeOfRepeats(plan)) {
         await transaction.session.abortTransaction();
@@ -89,6 +95,11 @@ export class Writer {
   }
 }
 
+/** Whether an entry must know what became of its id. */
+function isOfReservation({ kind }: Entry): boolean {
+  return kind === 'reservation' || kind === 'release' || kind === 'sweep';
+}
+
 /** An event that is there is answered, and takes no type, whatever has become of its experience since. */
 function mayBeOfRepeats({ outcomes, adoptions }: Plan): boolean {
   return adoptions.length > 0 || outcomes.some(({ kind }) => kind === 'refused');
@@ -107,7 +118,9 @@ class Repeats {
 
   note(lane: number, outcomes: readonly Outcome[]): void {
     const repeated = outcomes.some(
-      (outcome) => outcome.kind === 'refused' || (outcome.kind === 'event' && outcome.duplicate),
+      (outcome) =>
+        (outcome.kind === 'refused' && outcome.fault.reason !== 'LIMIT_REACHED') ||
+        (outcome.kind === 'event' && outcome.duplicate),
     );
     const left = this.#commitsLeft.get(lane) ?? 0;
     this.#commitsLeft.set(lane, repeated ? EXPECTED_COMMITS : Math.max(0, left - 1));

@@ -11,10 +11,12 @@ import type { CheckProgress } from '../ledger/check-scope.js';
 import type { Ledger } from '../ledger/ledger.js';
 import { fromWireTime } from './from-wire.js';
 import type { Handlers, StreamContext } from './handler.js';
+import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
+import { SWEEP_COUNT_DEFAULT, SWEEP_COUNT_MAX, sweepReservations } from './sweep-reservations.js';
 import { toWireTime } from './to-wire.js';
 
-export function adminService(ledger: Ledger, handlers: Handlers): AdminServiceHandlers {
+export function adminService(ledger: Ledger, recorder: Recorder, handlers: Handlers): AdminServiceHandlers {
   const one = new OneAtATime();
   return {
     Verify: handlers.stream(async (request, context) => {
@@ -35,6 +37,14 @@ export function adminService(ledger: Ledger, handlers: Handlers): AdminServiceHa
           : tell(ledger.books.tryRepair(application, signal), context),
       );
       await sendLast(summary, context);
+    }),
+
+    SweepReservations: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      if (request.maxCount < 0) check.bad('max_count', 'must not be negative');
+      check.done();
+      const maxCount = Math.min(request.maxCount || SWEEP_COUNT_DEFAULT, SWEEP_COUNT_MAX);
+      return sweepReservations(ledger, recorder, { application, maxCount, deadline });
     }),
   };
 }
@@ -145,6 +155,8 @@ function toWireSummary(progress: CheckProgress): WireSummary {
     differenceCount: String(progress.differences),
     repairedCount: String(progress.repaired),
     notRepairableCount: String(progress.notRepairable),
+    limitCount: String(progress.limits),
+    reservationCount: String(progress.reservations),
   };
 }
 
@@ -162,7 +174,10 @@ function toWireSubject(subject: BookDifference['subject']): WireDifference {
     case 'EXPERIENCE':
       return { experienceId: subject.experienceId };
     case 'EVENT':
+    case 'RESERVATION':
       return { eventId: subject.eventId, experienceId: subject.experienceId ?? '' };
+    case 'LIMIT':
+      return { limitId: subject.limitId, limitPeriod: subject.period };
     case 'HISTOGRAM':
       return { experienceType: subject.type, experienceVersion: subject.version };
     case 'HOUR_ROLLUP':

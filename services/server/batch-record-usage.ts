@@ -3,7 +3,8 @@ import { Fault } from '../domain/fault.js';
 import { fromAttributionMetadata } from './attribution-metadata.js';
 import { fromWireView } from './from-wire.js';
 import type { CallContext } from './handler.js';
-import { isPassing, RecordBatch, type WireResults } from './record-batch.js';
+import { isPassing } from './item-batch.js';
+import { recordBatch, toWireRecordResults, type WireRecordResults } from './record-batch.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
 
@@ -12,13 +13,13 @@ export async function batchRecordUsage(
   recorder: Recorder,
   { records, view: wireView }: BatchRecordUsageRequest__Output,
   { application, strictIds, metadata, deadline }: CallContext,
-): Promise<WireResults> {
+): Promise<WireRecordResults> {
   const check = new RequestCheck({ strictIds });
   if (records.length === 0) check.bad('records', 'is required');
   const view = fromWireView(wireView, check);
   const ofCall = fromAttributionMetadata(metadata, check);
   check.done();
-  const batch = new RecordBatch(records, { strictIds, ofCall });
+  const batch = recordBatch(records, { strictIds, ofCall });
   const waiting = batch.waiting();
   if (waiting.length > 0) {
     const outcomes = await recorder.recordAll(application, waiting, deadline);
@@ -27,5 +28,5 @@ export async function batchRecordUsage(
     if (isLost && first instanceof Fault) throw first;
     batch.settle(outcomes);
   }
-  return batch.toWire(view);
+  return toWireRecordResults(batch, view);
 }

@@ -1,23 +1,33 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { AskExperienceResponse } from '../contract/generated/experiences/v1/AskExperienceResponse.js';
 import type { ExperienceRun as WireRun } from '../contract/generated/experiences/v1/ExperienceRun.js';
 import type { ExperienceRunServiceHandlers } from '../contract/generated/experiences/v1/ExperienceRunService.js';
+import type { LimitStatus as WireLimitStatus } from '../contract/generated/experiences/v1/LimitStatus.js';
 import type { StartExperienceRequest__Output } from '../contract/generated/experiences/v1/StartExperienceRequest.js';
-import { Fault } from '../domain/fault.js';
-import {
-  DOCUMENT_NAME_LENGTH_MAX,
-  documentText,
-  PARAMETERS_LENGTH_MAX,
-  type RunDocument,
-  type RunInput,
-} from '../domain/run.js';
+import { type ChargedLimit, LIMIT_THRESHOLD_WHOLE, type LimitConfig } from '../domain/limit.js';
+import { formatMoney } from '../domain/money.js';
+import { DOCUMENT_NAME_LENGTH_MAX, documentText } from '../domain/run.js';
 import { longTextRule, shortTextRule, typeNameRule, userIdRule } from '../domain/text-rules.js';
+import { parseUuid } from '../domain/uuid.js';
+import type { AnsweredQuestion, Conversations } from './conversations.js';
+import { fromWireAsk } from './from-wire-ask.js';
+import { fromWireMaxCost } from './from-wire-limits.js';
+import { fromParametersJson } from './from-wire-parameters.js';
 import type { Handlers } from './handler.js';
 import { RequestCheck } from './request-check.js';
+import type { RunOutputWatchers } from './run-outputs.js';
+import { toWireTurn } from './run-state-service.js';
+import { RunWatches } from './run-watches.js';
 import type { RunRequest, Runs, RunView } from './runs.js';
 import { toWireTime, toWireTotals } from './to-wire.js';
+import { toWireLimit } from './to-wire-limits.js';
 
-export function experienceRunService(runs: Runs, handlers: Handlers): ExperienceRunServiceHandlers {
-  let watchers = 0;
+export function experienceRunService(
+  runs: Runs,
+  conversations: Conversations,
+  outputs: RunOutputWatchers,
+  handlers: Handlers,
+): ExperienceRunServiceHandlers {
+  const watches = new RunWatches(runs, outputs, toWireRun);
   return {
     StartExperience: handlers.unary(async (request, { application, strictIds, deadline }) => {
       const wanted = fromWireStart(request, new RequestCheck({ strictIds }));
@@ -34,30 +44,23 @@ export function experienceRunService(runs: Runs, handlers: Handlers): Experience
       return { run: toWireRun(await runs.get(application, id, deadline, { withProgress: true })) };
     }),
 
-    WatchExperienceRun: handlers.stream(async (request, { application, signal, send }) => {
+    WatchExperienceRun: handlers.stream(async (request, context) => {
       const id = new RequestCheck().experienceId('experience_id', request.experienceId);
-      if (watchers >= WATCHERS_MAX) {
-        throw new Fault('TOO_MANY_WATCHERS', `This process serves at most ${WATCHERS_MAX} watchers.`, {
-          retryAfterMs: 1_000,
-        });
-      }
-      watchers += 1;
-      try {
-        let sent = { text: '', time: 0 };
-        while (!signal.aborted) {
-          const view = await runs.get(application, id, Date.now() + POLL_TIME_MAX_MS, { withProgress: true });
-          const run = toWireRun(view);
-          const text = JSON.stringify(run);
-          if (text !== sent.text || Date.now() - sent.time >= HEARTBEAT_MS) {
-            await send({ run });
-            sent = { text, time: Date.now() };
-          }
-          if (view.engineRun.state !== 'RUNNING') return;
-          await sleep(POLL_MS, undefined, { signal }).catch(() => undefined); // Aborted: the loop ends by itself.
-        }
-      } finally {
-        watchers -= 1;
-      }
+      await watches.serve(id, request.includeOutput, context);
+    }),
+
+    AskExperience: handlers.unary(async (request, { application, deadline }) => {
+      const wanted = fromWireAsk(request, new RequestCheck());
+      return toWireAnswered(await conversations.ask(application, wanted, deadline));
+    }),
+
+    RaiseBudget: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const maxCost = fromWireMaxCost('max_cost', request.maxCost, check);
+      const id = check.experienceId('experience_id', request.experienceId);
+      check.done();
+      const { budget, runTold } = await runs.raiseBudget(application, id, maxCost, deadline);
+      return { limit: toWireLimit(budget), runTold };
     }),
 
     CancelExperience: handlers.unary(async (request, { application, deadline }) => {
@@ -77,28 +80,34 @@ function fromWireStart(request: StartExperienceRequest__Output, check: RequestCh
     experienceId: check.newExperienceId('experience_id', request.experienceId),
     userId: check.optional('user_id', request.userId, userIdRule),
     properties: check.properties('properties', request.properties),
-    input: fromWireInput(request, check),
+    document: fromWireGivenDocument(request, check),
+    parameters: request.parametersJson === '' ? undefined : fromParametersJson(request.parametersJson, check),
+    limitConfig: fromWireBudget(request.budget, check),
   };
   check.done();
   return wanted;
 }
 
-function fromWireInput(request: StartExperienceRequest__Output, check: RequestCheck): RunInput {
-  if (request.document === null && request.parametersJson === '') {
-    check.bad('document', 'is required unless parameters_json is given');
+function fromWireGivenDocument(
+  { document, documentId, parametersJson }: StartExperienceRequest__Output,
+  check: RequestCheck,
+): RunRequest['document'] {
+  if (documentId !== '') {
+    if (document !== null) check.bad('document', 'must not be given beside document_id');
+    const id = parseUuid(documentId);
+    if (id === undefined) check.bad('document_id', 'must be a UUID');
+    return id === undefined ? undefined : { documentId: id };
   }
-  return {
-    ...(request.document === null ? {} : { document: fromWireDocument(request.document, check) }),
-    ...(request.parametersJson === ''
-      ? {}
-      : { parameters: fromParametersJson(request.parametersJson, check) }),
-  };
+  if (document !== null) return fromWireDocument(document, check);
+  if (parametersJson === '')
+    check.bad('document', 'is required unless document_id or parameters_json is given');
+  return undefined;
 }
 
 function fromWireDocument(
   wire: { readonly name: string; readonly content: Buffer },
   check: RequestCheck,
-): RunDocument {
+): { readonly name: string; readonly text: string } {
   const name = check.optional('document.name', wire.name, shortTextRule(DOCUMENT_NAME_LENGTH_MAX)) ?? '';
   const read = documentText(wire.content);
   if ('text' in read) return { name, text: read.text };
@@ -106,23 +115,22 @@ function fromWireDocument(
   return { name, text: '' };
 }
 
-function fromParametersJson(json: string, check: RequestCheck): Record<string, unknown> {
-  if (json.length > PARAMETERS_LENGTH_MAX) {
-    check.bad('parameters_json', `must be at most ${PARAMETERS_LENGTH_MAX} characters`);
-    return {};
-  }
-  try {
-    const value: unknown = JSON.parse(json);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Record<string, unknown>;
-  } catch {
-    // Answered below, as for JSON that is not an object.
-  }
-  check.bad('parameters_json', 'must be a JSON object');
-  return {};
+function toWireAnswered({ turn, alreadyExisted, run }: AnsweredQuestion): AskExperienceResponse {
+  return {
+    turn: toWireTurn(turn),
+    alreadyExisted,
+    run: run === undefined ? null : toWireRun(run),
+  };
 }
 
-function toWireRun({ experience, note, engineRun, progress }: RunView): WireRun {
+/** Empty: the type says. */
+function fromWireBudget(text: string, check: RequestCheck): LimitConfig | undefined {
+  if (text === '') return undefined;
+  const maxCost = fromWireMaxCost('budget', text, check);
+  return { type: 'BLOCK', maxCost, threshold: LIMIT_THRESHOLD_WHOLE, tags: [] };
+}
+
+function toWireRun({ experience, note, engineRun, progress, budget }: RunView): WireRun {
   return {
     experienceId: experience.id,
     experienceType: experience.type,
@@ -137,11 +145,18 @@ function toWireRun({ experience, note, engineRun, progress }: RunView): WireRun 
     endTime: toWireTime(engineRun.endTime),
     resultJson: engineRun.resultJson ?? '',
     failure: engineRun.failure ?? null,
+    budget: budget === undefined ? null : toWireStatus(budget),
   };
 }
 
-const WATCHERS_MAX = 256;
-const POLL_MS = 300;
-const POLL_TIME_MAX_MS = 10_000;
-const HEARTBEAT_MS = 15_000;
+function toWireStatus({ limit, state, period }: ChargedLimit): WireLimitStatus {
+  return {
+    limitId: limit.id,
+    state: `LIMIT_STATE_${state}`,
+    maxCost: formatMoney(limit.maxCost),
+    spentCost: formatMoney(period.sum.spent),
+    heldCost: formatMoney(period.sum.held),
+  };
+}
+
 const REASON_LENGTH_MAX = 1_024;

@@ -3,6 +3,7 @@ import { shown, typeNameRule, userIdRule } from '../domain/text-rules.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { ExperiencePosition } from '../ledger/experiences.js';
 import type { Ledger } from '../ledger/ledger.js';
+import { fromWireLimitConfig } from './from-wire-limits.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
 import { fromTimeAndId, type PageTokens } from './page-token.js';
@@ -24,9 +25,12 @@ export function experienceService(
       const experienceId = check.newExperienceId('experience_id', request.experienceId);
       const userId = check.optional('user_id', request.userId, userIdRule);
       const properties = check.properties('properties', request.properties);
+      const limitConfig = request.limitConfig
+        ? fromWireLimitConfig('limit_config', request.limitConfig, check)
+        : undefined;
       check.done();
       const outcome = await recorder.createExperience(
-        { application, type, version, experienceId, userId, properties },
+        { application, type, version, experienceId, userId, properties, limitConfig },
         deadline,
       );
       return {

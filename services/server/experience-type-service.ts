@@ -10,6 +10,7 @@ import {
   typeNameRule,
 } from '../domain/text-rules.js';
 import type { Ledger } from '../ledger/ledger.js';
+import { fromWireLimitConfig } from './from-wire-limits.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
 import type { PageTokens } from './page-token.js';
@@ -29,6 +30,9 @@ export function experienceTypeService(
         description: check.required('description', request.description.trim(), DESCRIPTION_RULE),
         workflowType: check.optional('workflow_type', request.workflowType, ENGINE_NAME_RULE),
         taskQueue: check.optional('task_queue', request.taskQueue, ENGINE_NAME_RULE),
+        limitConfig: request.limitConfig
+          ? fromWireLimitConfig('limit_config', request.limitConfig, check)
+          : undefined,
       };
       check.done();
       const { type, alreadyExisted } = await ledger.types.create(application, name, content, deadline);
@@ -133,6 +137,7 @@ function fromWireUpdate(
     description: request.description,
     workflow_type: request.workflowType,
     task_queue: request.taskQueue,
+    limit_config: request.limitConfig === null ? '' : 'given',
   };
   const named = (path: (typeof UPDATABLE)[number]) =>
     paths.length === 0 ? given[path] !== '' : paths.includes('*') || paths.includes(path);
@@ -147,6 +152,13 @@ function fromWireUpdate(
     ...(named('task_queue')
       ? { taskQueue: check.optional('task_queue', request.taskQueue, ENGINE_NAME_RULE) }
       : {}),
+    ...(named('limit_config')
+      ? {
+          limitConfig: request.limitConfig
+            ? fromWireLimitConfig('limit_config', request.limitConfig, check)
+            : undefined,
+        }
+      : {}),
   };
 }
 
@@ -157,7 +169,7 @@ function checkedName(name: string): string {
   return name;
 }
 
-const UPDATABLE = ['description', 'workflow_type', 'task_queue'] as const;
+const UPDATABLE = ['description', 'workflow_type', 'task_queue', 'limit_config'] as const;
 const DESCRIPTION_RULE = longTextRule(DESCRIPTION_LENGTH_MAX);
 /** Names of workflows and task queues; Temporal itself allows 1,000 bytes. */
 const ENGINE_NAME_RULE = shortTextRule(200);

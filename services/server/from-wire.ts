@@ -30,7 +30,7 @@ import {
 } from '../domain/units.js';
 import type { Attribution, UsageOutcome, UsageRecord, WorkflowSource } from '../domain/usage.js';
 import { RATE_MAX, type Rate, type UnitRate } from '../pricing/price.js';
-import { checkedTags } from './attribution-metadata.js';
+import { checkedLimitIds, checkedTags } from './attribution-metadata.js';
 import type { RequestCheck } from './request-check.js';
 
 /** Messages as they came over the wire, checked and turned into the domain's values. Bad fields go to the check. */
@@ -47,7 +47,7 @@ export function fromWireUsageRecord(wire: UsageRecord__Output, now: Date, check:
   }
   return {
     eventId: check.optional('record.event_id', wire.eventId, eventIdRule),
-    attribution: fromWireAttribution(wire.attribution, check),
+    attribution: fromWireAttribution('record', wire.attribution, check),
     provider: check.required('record.provider', wire.provider, shortTextRule(PROVIDER_LENGTH_MAX)),
     model: check.required('record.model', wire.model, shortTextRule(MODEL_LENGTH_MAX)),
     requestedModel: check.optional(
@@ -70,18 +70,24 @@ export function fromWireUsageRecord(wire: UsageRecord__Output, now: Date, check:
     providerRequestId: providerId('record.provider_request_id', wire.providerRequestId, check),
     providerResponseId: providerId('record.provider_response_id', wire.providerResponseId, check),
     properties: check.properties('record.properties', wire.properties),
-    workflowSource: wire.workflowSource === null ? undefined : fromWireSource(wire.workflowSource, check),
+    workflowSource:
+      wire.workflowSource === null ? undefined : fromWireSource('record', wire.workflowSource, check),
   };
 }
 
-export function fromWireAttribution(wire: Attribution__Output | null, check: RequestCheck): Attribution {
+export function fromWireAttribution(
+  of: 'record' | 'reservation',
+  wire: Attribution__Output | null,
+  check: RequestCheck,
+): Attribution {
   if (wire === null) return NO_ATTRIBUTION;
   return {
-    experienceId: check.newExperienceId('record.attribution.experience_id', wire.experienceId),
-    experienceType: check.optional('record.attribution.experience_type', wire.experienceType, typeNameRule),
-    experienceVersion: check.version('record.attribution.experience_version', wire.experienceVersion),
-    userId: check.optional('record.attribution.user_id', wire.userId, userIdRule),
-    requestTags: checkedTags('record.attribution.request_tags', wire.requestTags, check),
+    experienceId: check.newExperienceId(`${of}.attribution.experience_id`, wire.experienceId),
+    experienceType: check.optional(`${of}.attribution.experience_type`, wire.experienceType, typeNameRule),
+    experienceVersion: check.version(`${of}.attribution.experience_version`, wire.experienceVersion),
+    userId: check.optional(`${of}.attribution.user_id`, wire.userId, userIdRule),
+    requestTags: checkedTags(`${of}.attribution.request_tags`, wire.requestTags, check),
+    limitIds: checkedLimitIds(`${of}.attribution.limit_ids`, wire.limitIds, check),
   };
 }
 
@@ -189,6 +195,9 @@ function fromWireOutcome(wire: UsageRecord__Output['outcome'], check: RequestChe
       return 'CANCELLED';
     case 'USAGE_OUTCOME_TIMED_OUT':
       return 'TIMED_OUT';
+    case 'USAGE_OUTCOME_UNKNOWN':
+      check.bad('record.outcome', 'is only answered, never sent');
+      return 'FAILED';
     default:
       // A number that the contract does not name comes here, whatever the type says.
       wire satisfies never;
@@ -220,12 +229,16 @@ function fromWireHttpStatus(code: number, check: RequestCheck): number | undefin
   return code;
 }
 
-function fromWireSource(wire: WorkflowSource__Output, check: RequestCheck): WorkflowSource {
+export function fromWireSource(
+  of: 'record' | 'reservation',
+  wire: WorkflowSource__Output,
+  check: RequestCheck,
+): WorkflowSource {
   const text = (field: string, value: string): string => {
-    check.optional(`record.workflow_source.${field}`, value, shortTextRule(SOURCE_TEXT_LENGTH_MAX));
+    check.optional(`${of}.workflow_source.${field}`, value, shortTextRule(SOURCE_TEXT_LENGTH_MAX));
     return value;
   };
-  if (wire.attempt < 0) check.bad('record.workflow_source.attempt', 'must not be negative');
+  if (wire.attempt < 0) check.bad(`${of}.workflow_source.attempt`, 'must not be negative');
   return {
     namespace: text('namespace', wire.namespace),
     workflowId: text('workflow_id', wire.workflowId),
@@ -255,6 +268,7 @@ const NO_ATTRIBUTION: Attribution = {
   experienceVersion: undefined,
   userId: undefined,
   requestTags: [],
+  limitIds: [],
 };
 const FUTURE_MAX_MS = 5 * 60 * 1_000;
 const TIME_MIN_S = 0;

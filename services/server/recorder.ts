@@ -1,8 +1,21 @@
-import type { Fault } from '../domain/fault.js';
+import { Fault } from '../domain/fault.js';
 import { newUuid } from '../domain/new-uuid.js';
+import type { UsageReservation } from '../domain/reservation.js';
 import type { UsageRecord } from '../domain/usage.js';
-import { contentHash } from '../ledger/content-hash.js';
-import type { Entry, EventEntry, EventOutcome, ExperienceEntry, ExperienceOutcome } from '../ledger/entry.js';
+import { contentHash, reservationHash } from '../ledger/content-hash.js';
+import type {
+  Entry,
+  EventEntry,
+  EventOutcome,
+  ExperienceEntry,
+  ExperienceOutcome,
+  Outcome,
+  ReleaseOutcome,
+  ReservationEntry,
+  ReservationOutcome,
+  SweepEntry,
+  SweepOutcome,
+} from '../ledger/entry.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { WriteOutcome } from '../ledger/write-call.js';
 
@@ -33,14 +46,35 @@ export class Recorder {
     records: readonly UsageRecord[],
     deadline: number,
   ): Promise<readonly (EventOutcome | Fault)[]> {
+    const items = { reservations: [], records, releases: [] };
+    return (await this.writeItems(application, items, deadline)).records;
+  }
+
+  /**
+   * Writes many at once: each one's outcome or the fault that befell it, in their order. Those that share a lane are
+   * written in the order of the lists here. Throws a fault only when none could be accepted.
+   */
+  async writeItems(
+    application: string,
+    { reservations, records, releases }: Items,
+    deadline: number,
+  ): Promise<ItemOutcomes> {
     const now = this.#now();
-    const entries = records.map((record) => this.#entryOf(application, record, now));
-    return (await this.#ledger.write(entries, deadline)).map((outcome) => {
-      if (outcome.kind === 'event') return outcome;
+    const entries: readonly Entry[] = [
+      ...reservations.map((reservation) => this.#reservationEntryOf(application, reservation, now)),
+      ...records.map((record) => this.#entryOf(application, record, now)),
+      ...releases.map((eventId): Entry => ({ kind: 'release', application, eventId, time: now })),
+    ];
+    const outcomes = (await this.#ledger.write(entries, deadline)).map((outcome) => {
       if (outcome.kind === 'refused') return outcome.fault;
-      if (outcome.kind === 'failed') return this.#incident(outcome.error);
-      throw new Error('an event entry has an event outcome');
+      return outcome.kind === 'failed' ? this.#incident(outcome.error) : outcome;
     });
+    const releasesFrom = reservations.length + records.length;
+    return {
+      reservations: outcomes.slice(0, reservations.length).map((outcome) => ofKind('reservation', outcome)),
+      records: outcomes.slice(reservations.length, releasesFrom).map((outcome) => ofKind('event', outcome)),
+      releases: outcomes.slice(releasesFrom).map((outcome) => ofKind('release', outcome)),
+    };
   }
 
   async createExperience(
@@ -58,6 +92,42 @@ export class Recorder {
     return outcome;
   }
 
+  async reserve(
+    application: string,
+    reservation: UsageReservation,
+    deadline: number,
+  ): Promise<ReservationOutcome> {
+    const entry = this.#reservationEntryOf(application, reservation, this.#now());
+    const outcome = await this.#writeOne(entry, deadline);
+    if (outcome.kind !== 'reservation') throw new Error('a reservation entry has a reservation outcome');
+    return outcome;
+  }
+
+  async release(application: string, eventId: string, deadline: number): Promise<ReleaseOutcome> {
+    const entry: Entry = { kind: 'release', application, eventId, time: this.#now() };
+    const outcome = await this.#writeOne(entry, deadline);
+    if (outcome.kind !== 'release') throw new Error('a release entry has a release outcome');
+    return outcome;
+  }
+
+  /** Closes reservations whose time is over; what each was closed as, if it was. */
+  async sweep(
+    application: string,
+    expired: readonly Pick<SweepEntry, 'eventId' | 'experienceId'>[],
+    deadline: number,
+  ): Promise<readonly SweepOutcome['state'][]> {
+    const time = this.#now();
+    const entries = expired.map(
+      ({ eventId, experienceId }): Entry => ({ kind: 'sweep', application, eventId, experienceId, time }),
+    );
+    return (await this.#ledger.write(entries, deadline)).map((outcome) => {
+      if (outcome.kind === 'refused') throw outcome.fault;
+      if (outcome.kind === 'failed') throw outcome.error;
+      if (outcome.kind !== 'sweep') throw new Error('a sweep entry has a sweep outcome');
+      return outcome.state;
+    });
+  }
+
   #entryOf(application: string, record: UsageRecord, now: Date): EventEntry {
     return {
       kind: 'event',
@@ -66,6 +136,17 @@ export class Recorder {
       eventId: record.eventId ?? newUuid(),
       contentHash: contentHash(record),
       recordTime: now,
+      spareExperienceId: newUuid(),
+    };
+  }
+
+  #reservationEntryOf(application: string, reservation: UsageReservation, now: Date): ReservationEntry {
+    return {
+      kind: 'reservation',
+      application,
+      reservation,
+      contentHash: reservationHash(reservation),
+      time: now,
       spareExperienceId: newUuid(),
     };
   }
@@ -90,6 +171,36 @@ export class Recorder {
     this.#lastTimeMs = now < this.#lastTimeMs - CLOCK_WAVERS_MS ? now : Math.max(now, this.#lastTimeMs);
     return new Date(this.#lastTimeMs);
   }
+}
+
+/** What one message may hold. */
+export interface Items {
+  readonly reservations: readonly UsageReservation[];
+  readonly records: readonly UsageRecord[];
+  /** Ids to release. */
+  readonly releases: readonly string[];
+}
+
+/** What became of each, or what befell it. */
+export interface ItemOutcomes {
+  readonly reservations: readonly (ReservationOutcome | Fault)[];
+  readonly records: readonly (EventOutcome | Fault)[];
+  readonly releases: readonly (ReleaseOutcome | Fault)[];
+}
+
+function ofKind<Kind extends Outcome['kind']>(
+  kind: Kind,
+  outcome: Outcome | Fault,
+): Extract<Outcome, { readonly kind: Kind }> | Fault {
+  if (outcome instanceof Fault || isOfKind(kind, outcome)) return outcome;
+  throw new Error(`an entry has an outcome of its own kind, ${kind}`);
+}
+
+function isOfKind<Kind extends Outcome['kind']>(
+  kind: Kind,
+  outcome: Outcome,
+): outcome is Extract<Outcome, { readonly kind: Kind }> {
+  return outcome.kind === kind;
 }
 
 const CLOCK_WAVERS_MS = 1_000;

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Experience, StartedRun } from '../domain/experience.js';
 import { Fault } from '../domain/fault.js';
+import type { ChargedLimit, Limit, LimitConfig } from '../domain/limit.js';
+import { formatMoney, type Money } from '../domain/money.js';
 import { type RunInput, type RunProgress, runWorkflowId } from '../domain/run.js';
 import type { Properties } from '../domain/usage.js';
-import type { Uuid } from '../domain/uuid.js';
+import { parseUuid, type Uuid } from '../domain/uuid.js';
 import { canonicalJson } from '../ledger/content-hash.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { Recorder } from './recorder.js';
+import { RunDocuments } from './run-documents.js';
 import type { EngineRun, WorkflowEngine } from './workflow-engine.js';
 
 /** Runs: an experience in the ledger and the workflow that carries it out. */
@@ -14,6 +18,7 @@ export class Runs {
   readonly #ledger: Ledger;
   readonly #recorder: Recorder;
   readonly #engine: WorkflowEngine;
+  readonly #documents: RunDocuments;
   readonly #defaultTaskQueue: string;
 
   constructor(
@@ -25,6 +30,7 @@ export class Runs {
     this.#ledger = ledger;
     this.#recorder = recorder;
     this.#engine = engine;
+    this.#documents = new RunDocuments(ledger.documents);
     this.#defaultTaskQueue = options.defaultTaskQueue;
   }
 
@@ -34,9 +40,18 @@ export class Runs {
    */
   async start(application: string, wanted: RunRequest, deadline: number): Promise<StartedExperience> {
     await this.#engine.check();
-    const workflow = await this.#workflowOf(application, wanted.type, deadline);
+    const workflow = await this.workflowOf(application, wanted.type, deadline);
+    const { document } = wanted;
+    const uploaded =
+      document !== undefined && 'documentId' in document
+        ? await this.#documents.uploaded(application, document.documentId, deadline)
+        : undefined;
+    const { type, version, experienceId, userId, properties } = wanted;
+    const limitConfig = (await this.#isStarted(application, wanted, deadline))
+      ? undefined
+      : wanted.limitConfig;
     const { experience, idReplaced } = await this.#recorder.createExperience(
-      { application, ...wanted },
+      { application, type, version, experienceId, userId, properties, limitConfig },
       deadline,
     );
     const note: StartedRun = {
@@ -58,11 +73,19 @@ export class Runs {
     }
     const run = earlier ?? note;
     if (run.runId === undefined) {
+      const given = document !== undefined && 'text' in document ? document : undefined;
+      const kept =
+        given === undefined
+          ? uploaded
+          : await this.#documents.keep(application, experience.id, given, deadline);
       const runId = await this.#engine.start({
         workflowType: run.workflowType,
         workflowId: run.workflowId,
         taskQueue: run.taskQueue,
-        input: wanted.input,
+        input: {
+          ...(kept === undefined ? {} : { document: kept }),
+          ...(wanted.parameters === undefined ? {} : { parameters: wanted.parameters }),
+        },
         header: {
           experienceId: experience.id,
           experienceType: experience.type,
@@ -76,6 +99,21 @@ export class Runs {
       alreadyExisted: earlier !== undefined,
       idReplaced,
     };
+  }
+
+  /**
+   * Whether the request's experience was started before: then that start decides what is a repeat, and its limit may have been
+   * raised since. Only asked of one that brings a limit.
+   */
+  async #isStarted(
+    application: string,
+    { experienceId, limitConfig }: RunRequest,
+    deadline: number,
+  ): Promise<boolean> {
+    const id = experienceId === undefined ? undefined : parseUuid(experienceId);
+    if (id === undefined || limitConfig === undefined) return false;
+    const known = await this.#ledger.experiences.find(application, id, deadline);
+    return known?.run !== undefined;
   }
 
   async get(
@@ -97,7 +135,60 @@ export class Runs {
         : undefined;
     // Read after the state: what a run that has ended spent is all recorded by then.
     const { experience } = await this.#startedExperience(application, id, deadline);
-    return { experience, note, engineRun, progress };
+    const budget =
+      experience.limitType === undefined
+        ? undefined
+        : (await this.#ledger.limits.get(application, id, true, deadline)).charged;
+    return { experience, note, engineRun, progress, budget };
+  }
+
+  /**
+   * Raises the maximum of the experience's own blocking limit, then tells its run. A repeat tells it again, which does no
+   * harm: the first try may not have come so far.
+   */
+  async raiseBudget(
+    application: string,
+    id: Uuid,
+    maxCost: Money,
+    deadline: number,
+  ): Promise<{ readonly budget: ChargedLimit; readonly runTold: boolean }> {
+    const experience = await this.#ledger.experiences.get(application, id, false, deadline);
+    if (experience.limitType !== 'BLOCK') {
+      throw new Fault(
+        'EXPERIENCE_HAS_NO_BUDGET',
+        `The experience '${id}' owns no blocking limit that could be raised.`,
+        { metadata: { experience_id: id } },
+      );
+    }
+    const budget = await this.#ledger.limits.raise(application, id, maxCost, deadline);
+    const { run } = experience;
+    const runTold =
+      run !== undefined &&
+      (await this.#engine.raiseBudget(run.workflowId, { maxCost: formatMoney(budget.limit.maxCost) }));
+    return { budget, runTold };
+  }
+
+  /**
+   * Tells the run of the experience that owns the limit, if it is one that blocks: there may be room again. What the caller
+   * asked for is done by then, so that a run which cannot be told fails nothing, and is not waited for long.
+   */
+  async tellBudget(application: string, limit: Limit, deadline: number): Promise<void> {
+    const { experienceId, type, maxCost } = limit;
+    if (experienceId === undefined || type !== 'BLOCK') return;
+    const telling = this.#ledger.experiences
+      .find(application, experienceId, deadline)
+      .then(
+        (experience) =>
+          experience?.run &&
+          this.#engine.raiseBudget(experience.run.workflowId, { maxCost: formatMoney(maxCost) }),
+      );
+    const waitMs = Math.min(TELL_TIME_MAX_MS, deadline - Date.now() - ANSWER_TIME_MS);
+    const enough = new AbortController();
+    await Promise.race([
+      telling.catch(() => undefined),
+      sleep(Math.max(0, waitMs), undefined, { signal: enough.signal }).catch(() => undefined),
+    ]);
+    enough.abort();
   }
 
   async cancel(
@@ -118,7 +209,8 @@ export class Runs {
     return this.get(application, id, deadline);
   }
 
-  async #workflowOf(
+  /** How a type's runs are carried out. */
+  async workflowOf(
     application: string,
     name: string,
     deadline: number,
@@ -154,7 +246,15 @@ export interface RunRequest {
   readonly experienceId: string | undefined;
   readonly userId: string | undefined;
   readonly properties: Properties;
-  readonly input: RunInput;
+  /** To work on: a text that came with the request, or what was uploaded before. */
+  readonly document:
+    | { readonly name: string; readonly text: string }
+    | { readonly documentId: Uuid }
+    | undefined;
+  /** The caller's JSON object. */
+  readonly parameters: RunInput['parameters'];
+  /** The experience's own limit; undefined: as its type says. */
+  readonly limitConfig: LimitConfig | undefined;
 }
 
 export interface RunView {
@@ -162,6 +262,8 @@ export interface RunView {
   readonly note: StartedRun;
   readonly engineRun: EngineRun;
   readonly progress: RunProgress | undefined;
+  /** undefined: it owns no limit. */
+  readonly budget: ChargedLimit | undefined;
 }
 
 export interface StartedExperience {
@@ -170,9 +272,13 @@ export interface StartedExperience {
   readonly idReplaced: boolean;
 }
 
-/** The whole request but the id it is kept under. */
-function hashOf({ experienceId: _id, ...request }: RunRequest): string {
-  return createHash('sha256').update(canonicalJson(request)).digest('hex').slice(0, 32);
+/**
+ * The whole request but the id it is kept under. A document that came with it counts by its text, as in release 0.1.0, so
+ * that repeats of older starts are known.
+ */
+function hashOf({ experienceId: _id, document, parameters, ...request }: RunRequest): string {
+  const hashed = { ...request, input: { document, parameters } };
+  return createHash('sha256').update(canonicalJson(hashed)).digest('hex').slice(0, 32);
 }
 
 function runNotFound(id: string, why: string): Fault {
@@ -180,3 +286,7 @@ function runNotFound(id: string, why: string): Fault {
     metadata: { experience_id: id },
   });
 }
+
+const TELL_TIME_MAX_MS = 4_000;
+/** What is left of a call's time to answer it. */
+const ANSWER_TIME_MS = 500;

@@ -11,16 +11,21 @@ import { loadCatalogue } from '../pricing/catalogue.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Running } from '../runtime/process.js';
 import { adminService } from './admin-service.js';
+import { Conversations } from './conversations.js';
 import { costService } from './cost-service.js';
+import { documentService } from './document-service.js';
 import { experienceRunService } from './experience-run-service.js';
 import { experienceService } from './experience-service.js';
 import { experienceTypeService } from './experience-type-service.js';
 import { Handlers } from './handler.js';
 import { USAGE_LIMITS } from './item-limits.js';
+import { limitService } from './limit-service.js';
 import { PageTokens } from './page-token.js';
 import { priceService } from './price-service.js';
 import { Recorder } from './recorder.js';
 import { addReflection } from './reflection.js';
+import { RunOutputWatchers } from './run-outputs.js';
+import { runStateService } from './run-state-service.js';
 import { Runs } from './runs.js';
 import { incidentFault } from './status.js';
 import { withUnreadableRequests } from './unreadable-request.js';
@@ -66,7 +71,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const recorder = new Recorder(ledger, (error) => incidentFault(error, options.logger, 'RecordUsage'));
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
+  const conversations = new Conversations({ ledger, recorder, engine, runs });
 
+  const outputs = new RunOutputWatchers(ledger);
   const server = new Server(SERVER_OPTIONS);
   const addService = (service: ServiceDefinition, implementation: UntypedServiceImplementation) =>
     server.addService(
@@ -78,8 +85,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   addService(contract.UsageService.service, usageService(ledger, recorder, tokens, handlers));
   addService(contract.CostService.service, costService(ledger, handlers));
   addService(contract.PriceService.service, priceService(ledger, tokens, handlers));
-  addService(contract.ExperienceRunService.service, experienceRunService(runs, handlers));
-  addService(contract.AdminService.service, adminService(ledger, handlers));
+  addService(
+    contract.ExperienceRunService.service,
+    experienceRunService(runs, conversations, outputs, handlers),
+  );
+  addService(contract.LimitService.service, limitService(ledger, runs, tokens, handlers));
+  addService(contract.DocumentService.service, documentService(ledger, handlers));
+  addService(contract.RunStateService.service, runStateService(ledger, tokens, handlers));
+  addService(contract.AdminService.service, adminService(ledger, recorder, handlers));
   const health = new HealthImplementation(Object.fromEntries(HEALTH_NAMES.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   if (options.reflection) addReflection(server);
@@ -123,9 +136,18 @@ async function bind(server: Server, listen: string): Promise<number> {
 const APPLICATION = 'default';
 const HEALTH_NAMES = [
   '',
-  ...['ExperienceType', 'Experience', 'Usage', 'Cost', 'Price', 'ExperienceRun', 'Admin'].map(
-    (name) => `experiences.v1.${name}Service`,
-  ),
+  ...[
+    'ExperienceType',
+    'Experience',
+    'Usage',
+    'Cost',
+    'Price',
+    'ExperienceRun',
+    'Limit',
+    'Admin',
+    'Document',
+    'RunState',
+  ].map((name) => `experiences.v1.${name}Service`),
 ];
 const MEBIBYTE = 1024 * 1024;
 const SERVER_OPTIONS = {

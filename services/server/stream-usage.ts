@@ -6,14 +6,16 @@ import type { Attribution } from '../domain/usage.js';
 import { fromAttributionMetadata } from './attribution-metadata.js';
 import { type BatchView, fromWireView } from './from-wire.js';
 import type { DuplexContext } from './handler.js';
-import { isPassing, RecordBatch } from './record-batch.js';
+import { isPassing } from './item-batch.js';
+import type { ItemList } from './overfull-item.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
+import { UsageMessage } from './usage-message.js';
 
 type Context = DuplexContext<StreamUsageRequest__Output, StreamUsageResponse>;
 
 /**
- * One stream of recorded usage. A message is answered after its events are durable, and counts as under way until its
+ * One stream of usage. A message is answered after its items are durable, and counts as under way until its
  * answer has left, so that neither a slow store nor a slow reader makes more of them than the window holds. What fails a
  * message ends the stream: nothing more is read, what is under way is settled and answered, then the status follows.
  */
@@ -59,26 +61,28 @@ export class UsageStream {
     if (sequence <= this.#lastSequence) {
       check.bad('sequence', `must be above ${this.#lastSequence}, which was that of the message before`);
     }
-    if (request.records.length === 0) check.bad('records', 'is required');
+    if (request.records.length + request.reservations.length + request.releases.length === 0) {
+      check.bad('records', 'is required, or reservations or releases are');
+    }
     const view = fromWireView(request.view, check);
     check.done();
     this.#lastSequence = sequence;
-    const batch = new RecordBatch(request.records, {
+    const message = new UsageMessage(request, {
       strictIds: this.#context.strictIds,
       ofCall: this.#ofCall,
     });
-    const message = this.#settle(batch, request.sequence, view)
+    const answered = this.#settle(message, request.sequence, view)
       .catch((error: unknown) => this.#context.requests.stop(error))
-      .finally(() => this.#underWay.delete(message));
-    this.#underWay.add(message);
+      .finally(() => this.#underWay.delete(answered));
+    this.#underWay.add(answered);
   }
 
-  async #settle(batch: RecordBatch, sequence: string, view: BatchView): Promise<void> {
+  async #settle(message: UsageMessage, sequence: string, view: BatchView): Promise<void> {
     const deadline = Date.now() + MESSAGE_TIME_MAX_MS;
     let isShed = false;
     try {
-      for (let attempt = 0; batch.waiting().length > 0; attempt += 1) {
-        const overload = await this.#record(batch, deadline);
+      for (let attempt = 0; !message.isSettled(); attempt += 1) {
+        const overload = await this.#write(message, deadline);
         if (overload === undefined) break;
         if (!isShed) this.#shed += 1;
         isShed = true;
@@ -88,20 +92,33 @@ export class UsageStream {
     } finally {
       if (isShed) this.#shed -= 1;
     }
-    await this.#context.send({ ackedSequence: sequence, ...batch.toWire(view) });
+    await this.#context.send({ ackedSequence: sequence, ...message.toWire(view) });
   }
 
   /** Settles what it can. Answers the fault if the service has no room for what still waits. */
-  async #record(batch: RecordBatch, deadline: number): Promise<Fault | undefined> {
+  async #write(message: UsageMessage, deadline: number): Promise<Fault | undefined> {
+    for (const lists of message.steps()) {
+      const overload = await this.#writeStep(message, lists, deadline);
+      if (overload !== undefined) return overload;
+    }
+    return undefined;
+  }
+
+  async #writeStep(
+    message: UsageMessage,
+    lists: readonly ItemList[],
+    deadline: number,
+  ): Promise<Fault | undefined> {
     let overload: Fault | undefined;
     try {
-      const outcomes = await this.#recorder.recordAll(this.#context.application, batch.waiting(), deadline);
-      for (const outcome of outcomes) {
+      const items = message.waiting(lists);
+      const outcomes = await this.#recorder.writeItems(this.#context.application, items, deadline);
+      for (const outcome of [...outcomes.reservations, ...outcomes.records, ...outcomes.releases]) {
         if (!(outcome instanceof Fault) || !isPassing(outcome)) continue;
         if (outcome.reason !== 'OVERLOADED') throw ofMessage(outcome);
         overload = outcome;
       }
-      batch.settle(outcomes, isPassing);
+      message.settle(lists, outcomes);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (error.reason !== 'OVERLOADED') throw ofMessage(error);
@@ -121,7 +138,7 @@ function ofMessage(fault: Fault): Fault {
 }
 
 const MESSAGES_UNDER_WAY_MAX = 16;
-/** From reading a message to its events' being durable. Clients wait longer, see services/client/usage-recorder.ts. */
+/** From reading a message to its items' being durable. Clients wait longer, see services/client/usage-recorder.ts. */
 const MESSAGE_TIME_MAX_MS = 10_000;
 const SHED_WAIT_FIRST_MS = 50;
 const SHED_WAIT_MAX_MS = 500;

@@ -2,6 +2,7 @@ import type { Cost as WireCost } from '../contract/generated/experiences/v1/Cost
 import type { Experience as WireExperience } from '../contract/generated/experiences/v1/Experience.js';
 import type { ExperienceTotals as WireTotals } from '../contract/generated/experiences/v1/ExperienceTotals.js';
 import type { ExperienceType as WireType } from '../contract/generated/experiences/v1/ExperienceType.js';
+import type { LimitConfig as WireLimitConfig } from '../contract/generated/experiences/v1/LimitConfig.js';
 import type { Price as WirePrice } from '../contract/generated/experiences/v1/Price.js';
 import type { Rate as WireRate } from '../contract/generated/experiences/v1/Rate.js';
 import type { RecordWarning as WireWarning } from '../contract/generated/experiences/v1/RecordWarning.js';
@@ -11,6 +12,7 @@ import type { UsageEvent as WireEvent } from '../contract/generated/experiences/
 import type { Timestamp as WireTime } from '../contract/generated/google/protobuf/Timestamp.js';
 import type { Experience, ExperienceTotals } from '../domain/experience.js';
 import { type ExperienceType, etagOf } from '../domain/experience-type.js';
+import type { LimitConfig } from '../domain/limit.js';
 import { formatMoney } from '../domain/money.js';
 import type { Units } from '../domain/units.js';
 import type { Cost, UnpricedUnits, UsageEvent } from '../domain/usage.js';
@@ -25,10 +27,20 @@ export function toWireType(type: ExperienceType): WireType {
     currentVersion: type.currentVersion,
     workflowType: type.workflowType ?? '',
     taskQueue: type.taskQueue ?? '',
+    limitConfig: type.limitConfig === undefined ? null : toWireLimitConfig(type.limitConfig),
     etag: etagOf(type),
     createTime: toWireTime(type.createTime),
     updateTime: toWireTime(type.updateTime),
     deleteTime: toWireTime(type.deleteTime),
+  };
+}
+
+export function toWireLimitConfig({ type, maxCost, threshold, tags }: LimitConfig): WireLimitConfig {
+  return {
+    maxCost: formatMoney(maxCost),
+    threshold: formatMoney(threshold),
+    type: `LIMIT_TYPE_${type}`,
+    tags: [...tags],
   };
 }
 
@@ -42,6 +54,7 @@ export function toWireExperience(experience: Experience): WireExperience {
     totals: toWireTotals(experience.totals),
     createTime: toWireTime(experience.createTime),
     deleteTime: toWireTime(experience.deleteTime),
+    hasLimit: experience.limitType !== undefined,
   };
 }
 
@@ -55,6 +68,10 @@ export function toWireTotals(totals: ExperienceTotals): WireTotals {
     units: toWireUnits(totals.units),
     firstEventTime: toWireTime(totals.firstEventTime),
     lastEventTime: toWireTime(totals.lastEventTime),
+    heldCost: formatMoney(totals.held),
+    openReservationCount: String(totals.openReservationCount),
+    unsettledCost: formatMoney(totals.unsettled),
+    unsettledEventCount: String(totals.unsettledEventCount),
   };
 }
 
@@ -92,11 +109,19 @@ export function toWireEvent(event: UsageEvent): WireEvent {
       repriceTime: toWireTime(time),
       addedCost: toWireCost(cost),
     })),
+    settlement: toWireSettlement(event.settlement),
+    limitIds: event.charges.map(({ limitId }) => limitId),
   };
 }
 
+export function toWireSettlement(settlement: UsageEvent['settlement']): NonNullable<WireEvent['settlement']> {
+  return settlement === 'NONE' ? 'SETTLEMENT_UNSPECIFIED' : `SETTLEMENT_${settlement}`;
+}
+
 /** The text is made of the event as it stands, so that a repeat gets the same warnings. */
-export function toWireWarnings(event: UsageEvent): WireWarning[] {
+export function toWireWarnings(
+  event: Pick<UsageEvent, 'experienceId' | 'experienceType' | 'experienceVersion' | 'warnings'>,
+): WireWarning[] {
   return event.warnings.map((warning) => {
     const code = `RECORD_WARNING_CODE_${warning}` as const;
     switch (warning) {

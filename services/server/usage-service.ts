@@ -1,18 +1,21 @@
 import type { UsageServiceHandlers } from '../contract/generated/experiences/v1/UsageService.js';
 import { Fault } from '../domain/fault.js';
+import { eventIdRule } from '../domain/text-rules.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { EventPosition } from '../ledger/usage-events.js';
 import { fromAttributionMetadata, mergeAttribution } from './attribution-metadata.js';
 import { batchRecordUsage } from './batch-record-usage.js';
 import { fromWireUsageRecord } from './from-wire.js';
+import { fromWireReservation } from './from-wire-reservation.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
 import { fromTimeAndId, type PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
 import { UsageStream } from './stream-usage.js';
-import { toWireEvent, toWireWarnings } from './to-wire.js';
+import { toWireEvent } from './to-wire.js';
+import { toWireRecorded, toWireReleased, toWireReserved } from './to-wire-reservation.js';
 
 export function usageService(
   ledger: Ledger,
@@ -31,14 +34,27 @@ export function usageService(
       check.done();
       if (record === undefined) throw new Error('a request without a record does not pass its check');
       const attribution = mergeAttribution(record.attribution, ofCall);
-      const { event, duplicate } = await recorder.record(application, { ...record, attribution }, deadline);
-      return {
-        event: toWireEvent(event),
-        duplicate,
-        experienceCreated: event.experienceCreated,
-        experienceIdReplaced: event.experienceIdReplaced,
-        warnings: toWireWarnings(event),
-      };
+      return toWireRecorded(await recorder.record(application, { ...record, attribution }, deadline));
+    }),
+
+    ReserveUsage: handlers.unary(async (request, { application, strictIds, metadata, deadline }) => {
+      const check = new RequestCheck({ strictIds });
+      const { reservation: wire } = request;
+      if (wire === null) check.bad('reservation', 'is required');
+      const reservation = wire === null ? undefined : fromWireReservation(wire, check);
+      const ofCall = fromAttributionMetadata(metadata, check);
+      check.done();
+      if (reservation === undefined)
+        throw new Error('a request without a reservation does not pass its check');
+      const attribution = mergeAttribution(reservation.attribution, ofCall, 'reservation');
+      return toWireReserved(await recorder.reserve(application, { ...reservation, attribution }, deadline));
+    }),
+
+    ReleaseUsage: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const eventId = check.required('event_id', request.eventId, eventIdRule);
+      check.done();
+      return toWireReleased(await recorder.release(application, eventId, deadline));
     }),
 
     BatchRecordUsage: handlers.unary((request, context) => batchRecordUsage(recorder, request, context)),

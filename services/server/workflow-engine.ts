@@ -9,6 +9,8 @@ import {
   WorkflowFailedError,
   type WorkflowHandle,
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import {
   ApplicationFailure,
@@ -17,19 +19,19 @@ import {
   TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/common';
-import {
-  ATTRIBUTION_HEADER,
-  type AttributionHeader,
-  encodeAttributionHeader,
-} from '../domain/attribution-header.js';
+import { ATTRIBUTION_HEADER, encodeAttributionHeader } from '../domain/attribution-header.js';
 import { Fault } from '../domain/fault.js';
 import {
+  BUDGET_RAISED_SIGNAL,
+  type BudgetRaise,
   PROGRESS_QUERY,
   parseRunProgress,
-  type RunInput,
+  RAISE_BUDGET_UPDATE,
   type RunProgress,
   type RunState,
 } from '../domain/run.js';
+import { type AskOutcome, askWorkflow, type WorkflowQuestion } from './ask-workflow.js';
+import type { RunStart } from './run-start.js';
 
 /** Temporal, as the run service needs it. It may be away at any time: then only its own calls fail. */
 export class WorkflowEngine {
@@ -84,6 +86,19 @@ export class WorkflowEngine {
     });
   }
 
+  /** Waits for the answer until the deadline, which may be minutes away. */
+  async ask(question: WorkflowQuestion, deadline: number): Promise<AskOutcome> {
+    try {
+      return await askWorkflow(
+        { connection: this.#connection, namespace: this.#namespace },
+        question,
+        deadline,
+      );
+    } catch (error) {
+      throw isAway(error) ? engineAway(error) : error;
+    }
+  }
+
   /** undefined: the engine does not know the workflow, or no longer. */
   async describe(workflowId: string): Promise<EngineRun | undefined> {
     return this.#call(async () => {
@@ -134,6 +149,28 @@ export class WorkflowEngine {
     });
   }
 
+  /** Tells a run that its budget was raised; false: it has ended, or its workflow knows of no budget. */
+  async raiseBudget(workflowId: string, raise: BudgetRaise): Promise<boolean> {
+    return this.#call(async () => {
+      const handle = this.#client.getHandle(workflowId);
+      try {
+        try {
+          const update = () => handle.executeUpdate(RAISE_BUDGET_UPDATE, { args: [raise] });
+          await this.#connection.withDeadline(Date.now() + UPDATE_TIME_MAX_MS, update);
+        } catch (error) {
+          if (!(error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) throw error;
+          // No worker answers now; a signal waits for one.
+          await handle.signal(BUDGET_RAISED_SIGNAL, raise);
+        }
+        return true;
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError || error instanceof WorkflowUpdateFailedError)
+          return false;
+        throw error;
+      }
+    });
+  }
+
   async close(): Promise<void> {
     await this.#connection.close();
   }
@@ -145,14 +182,6 @@ export class WorkflowEngine {
       throw isAway(error) ? engineAway(error) : error;
     }
   }
-}
-
-export interface RunStart {
-  readonly workflowType: string;
-  readonly workflowId: string;
-  readonly taskQueue: string;
-  readonly input: RunInput;
-  readonly header: AttributionHeader;
 }
 
 export interface EngineRun extends RunEnding {
@@ -224,4 +253,5 @@ const ENGINE_ATTEMPTS_MAX = 3;
 const CONNECT_TIMEOUT_MS = 3_000;
 const CALL_TIME_MAX_MS = 8_000;
 const QUERY_TIME_MAX_MS = 1_500;
+const UPDATE_TIME_MAX_MS = 3_000;
 const FAILURE_LENGTH_MAX = 2_000;

@@ -34,7 +34,7 @@ export interface NodeProcess {
   stop(): Promise<void>;
 }
 
-const READY_DEADLINE_MS = 30_000;
+const READY_DEADLINE_MS = 60_000;
 const STOP_GRACE_MS = 10_000;
 const LINES_MAX = 50;
 

@@ -7,14 +7,21 @@ export const DOCUMENT_SUMMARIZATION = {
   workflowType: 'documentSummarization',
 } as const;
 
+export const DOCUMENT_CHATBOT = {
+  name: 'Document_Chatbot',
+  description: 'Answers questions about a document, with the passages that the answers rest on',
+  workflowType: 'documentChatbot',
+} as const;
+
 /** Creates what is missing; a type that somebody has changed stays as it is. */
 export async function createReferenceTypes(address: string): Promise<void> {
   const client = new ExperiencesClient({ address });
   try {
-    for await (const { name } of client.types.list({ showDeleted: true })) {
-      if (name === DOCUMENT_SUMMARIZATION.name) return;
+    const present = new Set<string>();
+    for await (const { name } of client.types.list({ showDeleted: true })) present.add(name);
+    for (const type of [DOCUMENT_SUMMARIZATION, DOCUMENT_CHATBOT]) {
+      if (!present.has(type.name)) await client.types.create(type);
     }
-    await client.types.create(DOCUMENT_SUMMARIZATION);
   } finally {
     client.close();
   }

@@ -46,6 +46,7 @@ export function benchEntry(
       experienceVersion: at.version,
       userId: undefined,
       requestTags: [],
+      limitIds: [],
     },
     eventTime: at.eventTime,
     provider: record.provider,
@@ -81,6 +82,8 @@ export function factsOfNothing(state: ApplicationState) {
     states: new Map([[APPLICATION, state]]),
     events: new Map(),
     useful: new Map(),
+    reservations: new Map(),
+    limits: new Map(),
     experiences: new Map(),
   };
 }

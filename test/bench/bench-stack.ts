@@ -29,6 +29,8 @@ export async function startBenchMongod(executable: string, dataFolder: string): 
 export async function startBenchService(options: {
   readonly mongodbUri: string;
   readonly databaseName: string;
+  /** Absent: none, where no run is started. */
+  readonly temporalAddress?: string;
   readonly nodeArguments?: readonly string[];
 }): Promise<BenchServer> {
   const child = await startNodeProcess({
@@ -40,7 +42,7 @@ export async function startBenchService(options: {
       ...process.env,
       MONGODB_URI: options.mongodbUri,
       MONGODB_DATABASE: options.databaseName,
-      TEMPORAL_ADDRESS: '127.0.0.1:1', // Nothing here starts a run.
+      TEMPORAL_ADDRESS: options.temporalAddress ?? '127.0.0.1:1',
       EXPERIENCES_LISTEN: '127.0.0.1:0',
       LOG_LEVEL: 'info',
     },

@@ -7,7 +7,8 @@ import type { EventDocument } from '../../services/ledger/documents.js';
 import type { EventEntry } from '../../services/ledger/entry.js';
 import { toEventDocument } from '../../services/ledger/event-document.js';
 import { Ledger } from '../../services/ledger/ledger.js';
-import { type Plan, planBatch } from '../../services/ledger/plan.js';
+import { planBatch } from '../../services/ledger/plan.js';
+import type { Plan } from '../../services/ledger/planned-batch.js';
 import { Store, toBinary } from '../../services/ledger/store.js';
 import { inTransaction } from '../../services/ledger/transaction.js';
 import { loadCatalogue } from '../../services/pricing/catalogue.js';
@@ -42,6 +43,7 @@ export async function buildCostData(
       description: 'Records of the benchmark',
       workflowType: undefined,
       taskQueue: undefined,
+      limitConfig: undefined,
     };
     await ledger.types.create(APPLICATION, BENCH_TYPE, content, deadline);
     const once = { etag: undefined, requestId: 'bench-version-2' };

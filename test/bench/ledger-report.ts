@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import type { LedgerMeasurement } from './ledger-suite.js';
 import { type LegFigures, rounded } from './leg.js';
 import { median, type Ratio, ratioOfRounds } from './statistics.js';
+import { PLAIN, type Target, targetOf, targetsJson, targetTable } from './targets.js';
 
 /** What the ledger suite says to programs, one object. */
 export function ledgerJson(measured: LedgerMeasurement) {
@@ -23,13 +24,7 @@ export function ledgerJson(measured: LedgerMeasurement) {
     distributionP99Ms: costReads.distributionP99Ms,
     memoryMb: fullLoad.peakMemoryMb,
     verify,
-    targets: targetsOf(measured).map(({ name, value, target, aim, isMet }) => ({
-      name,
-      value,
-      target,
-      aim,
-      isMet,
-    })),
+    targets: targetsJson(targetsOf(measured)),
     sizes,
     diskIsMemory,
     rawDocumentsSame,
@@ -81,45 +76,16 @@ export type RatioName =
   | 'costReadAt1MTo1K'
   | 'idleAckToDriver';
 
-interface Target {
-  readonly name: string;
-  readonly value: number | null;
-  readonly spread: string;
-  readonly isAtLeast: boolean;
-  readonly target: number;
-  readonly aim: number | undefined;
-  readonly isMet: boolean;
-}
-
 function targetsOf(measured: LedgerMeasurement): readonly Target[] {
   const ratios = ratiosOf(measured);
-  const target = (
-    name: string,
-    { ratio, least, most }: Ratio,
-    bound:
-      | { readonly atLeast: number; readonly aim?: number }
-      | { readonly atMost: number; readonly aim?: number },
-  ): Target => {
-    const isAtLeast = 'atLeast' in bound;
-    const limit = 'atLeast' in bound ? bound.atLeast : bound.atMost;
-    return {
-      name,
-      value: rounded(ratio),
-      spread: least === most ? '' : `${least.toFixed(2)} to ${most.toFixed(2)}`,
-      isAtLeast,
-      target: limit,
-      aim: bound.aim,
-      isMet: isAtLeast ? ratio >= limit : ratio <= limit,
-    };
-  };
   const memory = measured.fullLoad.peakMemoryMb ?? Number.NaN;
   return [
-    target('batchToRawInsert', ratios.batchToRawInsert, { atLeast: 0.35, aim: 0.5 }),
-    target('streamToRawInsert', ratios.streamToRawInsert, { atLeast: 0.35, aim: 0.5 }),
-    target('unaryToEmptyHandler', ratios.unaryToEmptyHandler, { atLeast: 0.35, aim: 0.6 }),
-    target('costReadAt1MTo1K', ratios.costReadAt1MTo1K, { atMost: 1.5 }),
-    target('idleAckToDriver', ratios.idleAckToDriver, { atMost: 1.5, aim: 1.2 }),
-    target('memoryMb', { ratio: memory, least: memory, most: memory }, { atMost: 400 }),
+    targetOf('batchToRawInsert', ratios.batchToRawInsert, { atLeast: 0.35, aim: 0.5 }),
+    targetOf('streamToRawInsert', ratios.streamToRawInsert, { atLeast: 0.35, aim: 0.5 }),
+    targetOf('unaryToEmptyHandler', ratios.unaryToEmptyHandler, { atLeast: 0.35, aim: 0.6 }),
+    targetOf('costReadAt1MTo1K', ratios.costReadAt1MTo1K, { atMost: 1.5 }),
+    targetOf('idleAckToDriver', ratios.idleAckToDriver, { atMost: 1.5, aim: 1.2 }),
+    targetOf('memoryMb', { ratio: memory, least: memory, most: memory }, { atMost: 400 }),
   ];
 }
 
@@ -130,7 +96,7 @@ export function ledgerText(measured: LedgerMeasurement): string {
     `ledger${quick ? ', quick' : ''}: ${machine.date}, Node ${machine.node}, mongod ${machine.mongod} with ${machine.mongodCacheGb} GB of cache, ` +
       `${machine.cores} cores (${machine.processor}), ${machine.system}`,
     `${sizes.rounds} rounds, all loads in turn, ${sizes.legSeconds} s each; medians of the rounds. Only ratios within a run mean anything elsewhere.`,
-    targetTable(measured),
+    targetTable(targetsOf(measured)),
     legTable(legs),
     `the same of CPU time instead of rates, which others on the machine disturb less: ${Object.entries(
       cpuRatiosOf(legs),
@@ -166,23 +132,6 @@ function verifyLine({
   return balanced
     ? `verify: the books hold exactly the ${count(events)} acknowledged events (${count(duplicates)} sent twice) and what they cost${own}`
     : `verify: THE BOOKS DIFFER: ${differences.join('; ')}${own}`;
-}
-
-function targetTable(measured: LedgerMeasurement): string {
-  const table = new Table({ head: ['figure', 'value', 'rounds', 'target', 'aim', ''], style: PLAIN });
-  for (const { name, value, spread, isAtLeast, target, aim, isMet } of targetsOf(measured)) {
-    const sign = isAtLeast ? '>=' : '<=';
-    const cell = value === null ? '-' : String(value);
-    table.push([
-      name,
-      cell,
-      spread,
-      `${sign} ${target}`,
-      aim === undefined ? '' : `${sign} ${aim}`,
-      isMet ? 'met' : 'NOT MET',
-    ]);
-  }
-  return table.toString();
 }
 
 function legTable(legs: LedgerMeasurement['legs']): string {
@@ -231,5 +180,3 @@ function ms(value: number | null): string {
 function mb(value: number | null): string {
   return value === null ? '-' : `${Math.round(value)} MB`;
 }
-
-const PLAIN = { head: [], border: [] };

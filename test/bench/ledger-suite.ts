@@ -180,7 +180,12 @@ async function prepareDriverDatabase(uri: string): Promise<void> {
     catalogue,
     applications: [APPLICATION],
   });
-  const content = { description: 'Records of the benchmark', workflowType: undefined, taskQueue: undefined };
+  const content = {
+    description: 'Records of the benchmark',
+    workflowType: undefined,
+    taskQueue: undefined,
+    limitConfig: undefined,
+  };
   await ledger.types.create(APPLICATION, BENCH_TYPE, content, Date.now() + 10_000);
   await ledger.close();
 }

@@ -2,6 +2,7 @@ import type { ClientSession, Db, Decimal128, MongoClient, UUID } from 'mongodb';
 import { expect } from 'vitest';
 import type { UsageEvent } from '../../services/client/index.js';
 import { add, type BookedEvent, nothing, type Totals, units18 } from './added-up.js';
+import { expectHoldsAndLimits } from './limit-books.js';
 import { expectRollups } from './rollup-books.js';
 
 /**
@@ -18,6 +19,7 @@ export async function expectBooks(
     const db = client.db(databaseName, { useBigInt64: true });
     const read = await readBooks(db, session);
     await expectRollups(db, session, read.events, read.added);
+    await expectHoldsAndLimits(db, session);
     return read;
   });
   expect(books.kept).toEqual(books.added);

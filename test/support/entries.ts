@@ -32,6 +32,7 @@ export function eventEntry(wanted: WantedEvent = {}): EventEntry {
       experienceVersion: wanted.experienceVersion,
       userId: undefined,
       requestTags: [],
+      limitIds: [],
     },
     eventTime: wanted.eventTime,
     provider: 'openai',
@@ -74,6 +75,7 @@ export function experienceEntry(wanted: {
     experienceId: wanted.experienceId,
     userId: undefined,
     properties: new Map(),
+    limitConfig: undefined,
     createTime: new Date(),
     spareExperienceId: newUuid(),
   };

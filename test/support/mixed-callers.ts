@@ -1,4 +1,5 @@
-import { fromWireRecorded, fromWireResult } from '../../services/client/from-wire.js';
+import { fromWireResult } from '../../services/client/from-wire.js';
+import { fromWireRecorded } from '../../services/client/from-wire-reservation.js';
 import { type ExperiencesClient, ExperiencesError, type UsageAck } from '../../services/client/index.js';
 import { toWireRecord } from '../../services/client/to-wire.js';
 import { contract } from '../../services/contract/contract.js';

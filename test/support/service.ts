@@ -10,6 +10,8 @@ export interface TestService {
   readonly client: ExperiencesClient;
   readonly options: ServerOptions;
   stop(): Promise<void>;
+  /** The service alone; its client stays, and finds it again when it is back. */
+  stopServer(): Promise<void>;
 }
 
 export async function startTestService(overrides: Partial<ServerOptions> = {}): Promise<TestService> {
@@ -31,6 +33,7 @@ export async function startTestService(overrides: Partial<ServerOptions> = {}): 
     address: server.address,
     client,
     options,
+    stopServer: () => server.stop(),
     async stop() {
       client.close();
       await server.stop();

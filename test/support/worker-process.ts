@@ -22,6 +22,7 @@ export async function startWorkerProcess(
       EXPERIENCES_ADDRESS: service.address,
       OPENAI_BASE_URL: provider.apiUrl,
       OPENAI_API_KEY: '',
+      EXPERIENCES_HOUSEKEEPING: 'false',
       LOG_LEVEL: 'info',
     },
     readyLine: /"msg":"worker ready"/,

@@ -1,6 +1,6 @@
 import { inject } from 'vitest';
 import { createLogger } from '../../services/runtime/logger.js';
-import { type RunningWorker, startWorker } from '../../workflows/worker.js';
+import { type RunningWorker, startWorker, type WorkerOptions } from '../../workflows/worker.js';
 import type { TestProvider } from './provider.js';
 import type { TestService } from './service.js';
 
@@ -8,14 +8,20 @@ import type { TestService } from './service.js';
 export async function startTestWorker(
   service: TestService,
   provider: Pick<TestProvider, 'apiUrl'>,
-  overrides: { readonly apiKey?: string } = {},
+  overrides: { readonly apiKey?: string } & Partial<
+    Pick<WorkerOptions, 'role' | 'providerCallsMax' | 'housekeeping' | 'deployment'>
+  > = {},
 ): Promise<RunningWorker> {
+  const { apiKey, ...options } = overrides;
+  const openai = { baseUrl: provider.apiUrl, apiKey, provider: 'openai' };
   return startWorker({
+    ...options,
     temporalAddress: inject('temporalAddress'),
     temporalNamespace: 'default',
     taskQueue: service.options.defaultTaskQueue,
     serviceAddress: service.address,
-    model: { baseUrl: provider.apiUrl, apiKey: overrides.apiKey, model: 'gpt-4o-mini', provider: 'openai' },
+    model: { ...openai, model: 'gpt-4o-mini' },
+    embeddingModel: { ...openai, model: 'text-embedding-3-small' },
     logger: createLogger('test-worker', 'error'),
   });
 }

@@ -4,6 +4,7 @@ import {
   decodeAttributionHeader,
   encodeAttributionHeader,
   type HeaderPayload,
+  parseAttributionHeader,
 } from '../../services/domain/attribution-header.js';
 
 /** Temporal's headers, as both the workflow and the activity side have them. */
@@ -22,4 +23,20 @@ export function withAttribution<Payload extends HeaderPayload>(
   if (attribution === undefined) return { ...headers };
   // The codec writes the shape that every Temporal package calls Payload.
   return { ...headers, [ATTRIBUTION_HEADER]: encodeAttributionHeader(attribution) as Payload };
+}
+
+/** Nexus has headers of text, whose names are compared without regard to case. */
+export function readTextAttribution(
+  headers: Readonly<Record<string, string>>,
+): AttributionHeader | undefined {
+  const found = Object.entries(headers).find(([name]) => name.toLowerCase() === ATTRIBUTION_HEADER);
+  return found === undefined ? undefined : parseAttributionHeader(found[1]);
+}
+
+export function withTextAttribution(
+  headers: Readonly<Record<string, string>> | undefined,
+  attribution: AttributionHeader | undefined,
+): Record<string, string> {
+  if (attribution === undefined) return { ...headers };
+  return { ...headers, [ATTRIBUTION_HEADER]: JSON.stringify(attribution) };
 }

@@ -1,0 +1,71 @@
+import type { LimitStatus__Output } from '../contract/generated/experiences/v1/LimitStatus.js';
+import type { RecordUsageResponse__Output } from '../contract/generated/experiences/v1/RecordUsageResponse.js';
+import type { ReleaseUsageResponse__Output } from '../contract/generated/experiences/v1/ReleaseUsageResponse.js';
+import type { Reservation__Output } from '../contract/generated/experiences/v1/Reservation.js';
+import type { ReserveUsageResponse__Output } from '../contract/generated/experiences/v1/ReserveUsageResponse.js';
+import {
+  fromWireCost,
+  fromWireEvent,
+  fromWireTime,
+  fromWireUnpriced,
+  fromWireWarning,
+  promised,
+} from './from-wire.js';
+import type { LimitState, LimitStatus } from './limit-types.js';
+import type { Released, Reservation, ReservationState, Reserved } from './reservation-types.js';
+import type { RecordedUsage } from './types.js';
+
+export function fromWireRecorded(wire: RecordUsageResponse__Output): RecordedUsage {
+  return {
+    event: fromWireEvent(promised(wire.event)),
+    duplicate: wire.duplicate,
+    experienceCreated: wire.experienceCreated,
+    experienceIdReplaced: wire.experienceIdReplaced,
+    warnings: wire.warnings.map(fromWireWarning),
+    limits: wire.limits.map(fromWireLimitStatus),
+  };
+}
+
+export function fromWireReserved(wire: ReserveUsageResponse__Output): Reserved {
+  return {
+    reservation: fromWireReservation(promised(wire.reservation)),
+    duplicate: wire.duplicate,
+    experienceCreated: wire.experienceCreated,
+    experienceIdReplaced: wire.experienceIdReplaced,
+    warnings: wire.warnings.map(fromWireWarning),
+    limits: wire.limits.map(fromWireLimitStatus),
+  };
+}
+
+export function fromWireReleased(wire: ReleaseUsageResponse__Output): Released {
+  return { state: fromWireState(wire.state), existed: wire.existed };
+}
+
+function fromWireReservation(wire: Reservation__Output): Reservation {
+  return {
+    eventId: wire.eventId,
+    experienceId: wire.experienceId || undefined,
+    experienceType: wire.experienceType || undefined,
+    experienceVersion: wire.experienceVersion || undefined,
+    state: fromWireState(wire.state),
+    estimatedCost: fromWireCost(wire.estimatedCost),
+    priceId: wire.priceId || undefined,
+    unpricedUnits: wire.unpricedUnits.map(fromWireUnpriced),
+    createTime: promised(fromWireTime(wire.createTime)),
+    expireTime: promised(fromWireTime(wire.expireTime)),
+  };
+}
+
+export function fromWireLimitStatus(wire: LimitStatus__Output): LimitStatus {
+  return {
+    limitId: wire.limitId,
+    state: wire.state.replace('LIMIT_STATE_', '') as LimitState,
+    maxCost: wire.maxCost,
+    spentCost: wire.spentCost,
+    heldCost: wire.heldCost,
+  };
+}
+
+function fromWireState(wire: Reservation__Output['state']): ReservationState {
+  return wire.replace('RESERVATION_STATE_', '') as ReservationState;
+}

@@ -1,0 +1,2 @@
+/** A canonical decimal string in USD, exact. */
+export type Money = string;

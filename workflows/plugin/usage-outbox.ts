@@ -1,0 +1,138 @@
+import { mayPass, type Settlement, settle, type UsagePort } from './settlement.js';
+
+/** What the plugin needs of a logger. */
+export interface PluginLogger {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/**
+ * Settlements whose activity has ended before the service took them. They wait in memory, bounded, and are sent again,
+ * several at once, with growing pauses. What is lost here, in a crash or over the bound, is closed by the service at its
+ * reservation's estimate; in mode `after` there is no reservation, and it is missing in the books for good.
+ */
+export class UsageOutbox {
+  readonly #usage: UsagePort;
+  readonly #logger: PluginLogger;
+  readonly #itemsMax: number;
+  readonly #items: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #hurry = false;
+  #lostCount = 0;
+
+  constructor(
+    usage: UsagePort,
+    logger: PluginLogger,
+    { itemsMax = ITEMS_MAX }: { readonly itemsMax?: number } = {},
+  ) {
+    this.#usage = usage;
+    this.#logger = logger;
+    this.#itemsMax = itemsMax;
+  }
+
+  /** Settlements that wait. */
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** Settlements that were given up: over the bound, refused, or left when the worker ended. */
+  get lostCount(): number {
+    return this.#lostCount;
+  }
+
+  add(settlement: Settlement): void {
+    if (this.#items.length >= this.#itemsMax) {
+      this.#lose(settlement, new RangeError(`more than ${this.#itemsMax} calls wait to be settled`));
+      return;
+    }
+    this.#items.push({ settlement, attempts: 0 });
+    this.#running ??= this.#run();
+  }
+
+  /** Sends what waits without long pauses; what is left after the time is logged and counted as lost. Never rejects. */
+  async drain(timeMaxMs: number): Promise<void> {
+    const deadline = Date.now() + timeMaxMs;
+    this.#hurry = true;
+    this.#wake?.();
+    while (this.#running !== undefined && Date.now() < deadline) {
+      await Promise.race([this.#running, pause(Math.min(DRAIN_STEP_MS, deadline - Date.now()))]);
+    }
+    for (const { settlement } of this.#items.splice(0)) this.#lose(settlement, new Error('the worker ended'));
+    this.#hurry = false;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (this.#items.length > 0) {
+      const sent = await Promise.all(this.#items.slice(0, SENT_AT_ONCE_MAX).map((item) => this.#send(item)));
+      if (sent.includes('settled')) failures = 0;
+      if (!sent.includes('failed')) continue;
+      failures += 1;
+      await this.#pause(this.#hurry ? HURRY_PAUSE_MS : pauseMs(failures));
+    }
+    this.#running = undefined;
+  }
+
+  /** One that failed and may pass goes to the end, so that it does not hold up the others. */
+  async #send(item: Waiting): Promise<'settled' | 'failed' | 'lost'> {
+    try {
+      item.attempts += 1;
+      await settle(this.#usage, item.settlement);
+      this.#remove(item);
+      return 'settled';
+    } catch (error) {
+      const waits = this.#remove(item);
+      if (mayPass(error, item.attempts)) {
+        if (waits) this.#items.push(item);
+        return 'failed';
+      }
+      if (waits) this.#lose(item.settlement, error);
+      return 'lost';
+    }
+  }
+
+  #remove(item: Waiting): boolean {
+    const index = this.#items.indexOf(item);
+    if (index >= 0) this.#items.splice(index, 1);
+    return index >= 0;
+  }
+
+  #lose(settlement: Settlement, error: unknown): void {
+    this.#lostCount += 1;
+    this.#logger.error({ err: error, settlement }, 'a paid call could not be settled');
+  }
+
+  #pause(timeMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      // A process that has nothing else to do may end: the reservations stay.
+      const timer = setTimeout(resolve, timeMs);
+      timer.unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+interface Waiting {
+  readonly settlement: Settlement;
+  attempts: number;
+}
+
+/** Doubled from one try to the next, and spread, so that workers do not come back together. */
+function pauseMs(failures: number): number {
+  return Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+}
+
+function pause(timeMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, timeMs));
+}
+
+const ITEMS_MAX = 10_000;
+const SENT_AT_ONCE_MAX = 16;
+const PAUSE_MIN_MS = 500;
+const PAUSE_MAX_MS = 30_000;
+const HURRY_PAUSE_MS = 200;
+const DRAIN_STEP_MS = 100;
