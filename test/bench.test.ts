@@ -252,6 +252,8 @@ test('a plugin that did not record each paid call is told apart from one that is
   expect(workflowText(missing)).toContain('NOT EACH PAID CALL IS RECORDED: 19 of 20');
   const open = { ...measured, plugin: { ...plugin, books: { ...plugin.books, openReservations: 1 } } };
   expect(isBalanced(open)).toBe(false);
+  const unrecorded = { ...measured, summary: { ...measured.summary, served: 33 } };
+  expect(isBalanced(unrecorded)).toBe(false);
 });
 
 function workflowSample(): WorkflowMeasurement {
@@ -281,7 +283,8 @@ function workflowSample(): WorkflowMeasurement {
       path: { callsOfLevels: [13, 2, 1], calls: 16, steps: 6 },
       idealMs: 1_800,
       wallMs: [2_700, 3_060],
-      events: 16,
+      events: 32,
+      served: 32,
       cpuMsPerCall: { service: 3, worker: Number.NaN },
     },
   };

@@ -21,8 +21,9 @@ export interface SummaryRounds {
   readonly path: CriticalPath;
   readonly idealMs: number;
   readonly wallMs: readonly number[];
-  /** Of one summary, the paid calls that are in the books. */
+  /** Of all summaries, the paid calls that are in the books, and those that the provider has served. */
   readonly events: number;
+  readonly served: number;
   /** Of a call, by process; NaN where the system does not say. */
   readonly cpuMsPerCall: Readonly<Record<string, number>>;
 }
@@ -52,15 +53,17 @@ export async function measureSummaries(
     const text = textOf(sizes.documentBytes);
     const pids = { ...stack.pids, worker: worker.pid, simulator: simulator.pid };
     const before = cpuOf(pids);
+    const servedBefore = await servedCalls(simulator);
     const runs: SummaryRun[] = [];
     for (let run = 1; run <= sizes.summaries; run += 1) {
       log(`summary ${run} of ${sizes.summaries}`);
       runs.push(await summarize(client, text, sizes));
     }
     const after = cpuOf(pids);
-    const [{ chunkCount, events } = { chunkCount: 0, events: 0 }] = runs;
+    const served = (await servedCalls(simulator)) - servedBefore;
+    const [{ chunkCount } = { chunkCount: 0 }] = runs;
     const path = criticalPath(chunkCount, FAN_IN, sizes.parallelCalls);
-    const calls = runs.reduce((total, run) => total + run.events, 0);
+    const events = runs.reduce((total, run) => total + run.events, 0);
     return {
       latencyMs: LATENCY_MS,
       chunkTokens: CHUNK_TOKENS,
@@ -72,8 +75,9 @@ export async function measureSummaries(
       idealMs: path.steps * LATENCY_MS,
       wallMs: runs.map(({ wallMs }) => wallMs),
       events,
+      served,
       cpuMsPerCall: Object.fromEntries(
-        Object.entries(after).map(([name, cpuMs]) => [name, (cpuMs - (before[name] ?? 0)) / calls]),
+        Object.entries(after).map(([name, cpuMs]) => [name, (cpuMs - (before[name] ?? 0)) / events]),
       ),
     };
   } finally {
@@ -109,6 +113,13 @@ async function summarize(
   return { wallMs, chunkCount, events: Number(totals.eventCount) };
 }
 
+/** Billed calls, by the provider's own count. */
+async function servedCalls({ ready }: NodeProcess): Promise<number> {
+  const response = await fetch(new URL('/simulator/served?limit=1', ready[1]));
+  return SERVED.parse(await response.json()).sums.billedCalls;
+}
+
+const SERVED = z.object({ sums: z.object({ billedCalls: z.number() }) });
 const RESULT = z.object({ chunkCount: z.number() });
 
 /** Of exactly so many bytes: the paragraphs are ASCII. */

@@ -44,6 +44,7 @@ export function workflowJson(measured: WorkflowMeasurement) {
       fanIn: summary.fanIn,
       parallelCalls: summary.parallelCalls,
       recordedCalls: summary.events,
+      servedCalls: summary.served,
       cpuMsPerCall: Object.fromEntries(
         Object.entries(summary.cpuMsPerCall).map(([name, value]) => [name, rounded(value)]),
       ),
@@ -75,17 +76,15 @@ export function workflowText(measured: WorkflowMeasurement): string {
       .map(([name, value]) => `${name} ${value ?? '-'} ms`)
       .join(', ')}`,
     books.balanced
-      ? `books: each of the ${books.expectedEvents} paid calls is recorded, and those of the summary; nothing is held any more`
-      : `books: NOT EACH PAID CALL IS RECORDED: ${books.events} of ${books.expectedEvents}, ${books.openReservations} reservations open; of the summary ${summary.events} of ${summary.path.calls}`,
+      ? `books: each of the ${books.expectedEvents} paid calls is recorded, and those of the summaries; nothing is held any more`
+      : `books: NOT EACH PAID CALL IS RECORDED: ${books.events} of ${books.expectedEvents}, ${books.openReservations} reservations open; of the summaries ${summary.events} of ${summary.served}`,
   ].join('\n\n');
 }
 
 /** Whether all that was measured was done, and metered. */
 export function isBalanced({ plugin: { books }, summary }: WorkflowMeasurement): boolean {
   return (
-    books.events === books.expectedEvents &&
-    books.openReservations === 0 &&
-    summary.events >= summary.chunkCount
+    books.events === books.expectedEvents && books.openReservations === 0 && summary.events === summary.served
   );
 }
 
