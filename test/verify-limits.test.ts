@@ -1,18 +1,14 @@
 import { type Db, Decimal128, MongoClient, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { differencesTable, summaryText } from '../services/cli/book-text.js';
-import {
-  type BookCheckMessage,
-  type BookDifference,
-  type BookSummary,
-  ExperiencesError,
-} from '../services/client/index.js';
+import { ExperiencesError } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import { BookMender } from '../services/ledger/book-mender.js';
 import { checkReservations } from '../services/ledger/check-reservations.js';
 import { inLongSnapshot } from '../services/ledger/long-snapshot.js';
 import { SchemaLease } from '../services/ledger/schema-lease.js';
 import { Store } from '../services/ledger/store.js';
+import { type CheckResult, resultOf } from './support/book-check.js';
 import { expectBooks } from './support/books.js';
 import { startTestService, type TestService } from './support/service.js';
 import { waitUntil } from './support/wait-until.js';
@@ -83,26 +79,12 @@ beforeEach(async () => {
   await usage.record({ ...call, eventId: later, experienceId: x, limitIds: [watch] });
 });
 
-interface Result {
-  readonly differences: readonly BookDifference[];
-  readonly summary: BookSummary;
-}
-
-async function resultOf(messages: AsyncIterable<BookCheckMessage>): Promise<Result> {
-  const differences: BookDifference[] = [];
-  for await (const message of messages) {
-    if ('difference' in message) differences.push(message.difference);
-    if ('summary' in message) return { differences, summary: message.summary };
-  }
-  throw new Error('there was no summary');
-}
-
 const verify = (options: Parameters<TestService['client']['admin']['verify']>[0] = {}) =>
   resultOf(service.client.admin.verify(options));
 const repair = () => resultOf(service.client.admin.repair({ apply: true }));
 
 /** `figure: expected, found, difference`, after what it is of. */
-function named({ differences }: Result): string[] {
+function named({ differences }: CheckResult): string[] {
   return differences.map((each) => {
     const { subject, figure, expected, found, difference, state } = each;
     const of =

@@ -3,7 +3,6 @@ import { type Db, Decimal128, Double, MongoClient, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { bookProgressText } from '../services/cli/book-text.js';
 import { runCommandLine } from '../services/cli/command-line.js';
-import type { BookCheckMessage, BookDifference, BookSummary } from '../services/client/index.js';
 import { newUuid } from '../services/domain/new-uuid.js';
 import type { Uuid } from '../services/domain/uuid.js';
 import { BookCheck } from '../services/ledger/book-check.js';
@@ -14,6 +13,7 @@ import { inLongSnapshot } from '../services/ledger/long-snapshot.js';
 import { SchemaLease } from '../services/ledger/schema-lease.js';
 import { Store } from '../services/ledger/store.js';
 import { loadCatalogue } from '../services/pricing/catalogue.js';
+import { type CheckResult, resultOf } from './support/book-check.js';
 import { expectBooks } from './support/books.js';
 import { startTestService, type TestService } from './support/service.js';
 import { waitUntil } from './support/wait-until.js';
@@ -82,26 +82,12 @@ beforeEach(async () => {
   });
 });
 
-interface Result {
-  readonly differences: readonly BookDifference[];
-  readonly summary: BookSummary;
-}
-
-async function resultOf(messages: AsyncIterable<BookCheckMessage>): Promise<Result> {
-  const differences: BookDifference[] = [];
-  for await (const message of messages) {
-    if ('difference' in message) differences.push(message.difference);
-    if ('summary' in message) return { differences, summary: message.summary };
-  }
-  throw new Error('there was no summary');
-}
-
 const verify = (options: Parameters<TestService['client']['admin']['verify']>[0] = {}) =>
   resultOf(service.client.admin.verify(options));
 const repair = () => resultOf(service.client.admin.repair({ apply: true }));
 
 /** `figure: expected, found, difference`, after what it is of. */
-function named({ differences }: Result): string[] {
+function named({ differences }: CheckResult): string[] {
   return differences.map((each) => {
     const { subject, figure, expected, found, difference, state } = each;
     const of =
