@@ -8,6 +8,7 @@ import type { ExperienceDocument } from './documents.js';
 import { fromExperienceDocument, toRunDocument } from './experience-document.js';
 import { fromLabels, toLabels } from './labels.js';
 import { experienceNotFound } from './not-found.js';
+import { olderThan } from './older-than.js';
 import { type Store, toBinary } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, timeLeftMs } from './transaction.js';
@@ -50,13 +51,7 @@ export class Experiences {
       ...(filter.showDeleted ? {} : { d: { $exists: false } }),
       ...(page.after === undefined
         ? {}
-        : {
-            c: { $lte: page.after.createTime },
-            $or: [
-              { c: { $lt: page.after.createTime } },
-              { c: page.after.createTime, _id: { $lt: keyOf(application, page.after.id) } },
-            ],
-          }),
+        : olderThan(page.after.createTime, keyOf(application, page.after.id))),
     };
     const documents = await withStoreFaults(() =>
       this.#store.experiences

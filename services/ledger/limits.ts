@@ -19,6 +19,7 @@ import { fromLimitDocument, limitKey, newLimit, toLimitDocument } from './limit-
 import type { LimitDocument } from './limit-fields.js';
 import { type ReadOptions, readCurrentSums, readPeriodSums, readSum } from './limit-sums.js';
 import { limitNotFound } from './not-found.js';
+import { olderThan } from './older-than.js';
 import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
@@ -89,13 +90,7 @@ export class Limits {
       ...(filter.showDeleted ? {} : { d: { $exists: false } }),
       ...(page.after === undefined
         ? {}
-        : {
-            c: { $lte: page.after.createTime },
-            $or: [
-              { c: { $lt: page.after.createTime } },
-              { c: page.after.createTime, _id: { $lt: limitKey(application, page.after.id) } },
-            ],
-          }),
+        : olderThan(page.after.createTime, limitKey(application, page.after.id))),
     };
     return withStoreFaults(async () => {
       const documents = await this.#store.limits
