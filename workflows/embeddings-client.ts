@@ -162,6 +162,6 @@ const ANSWER = z.object({
 });
 
 /** Short enough that a passage's vector takes 1 KiB. */
-export const EMBEDDING_DIMENSIONS = 256;
+const EMBEDDING_DIMENSIONS = 256;
 /** The provider's own limit. */
 export const EMBEDDED_TEXTS_MAX = 2_048;

@@ -146,6 +146,6 @@ export const LIMIT_THRESHOLD_SCALE = 6;
 export const LIMIT_COST_MAX: Money = wholeMoney(1_000_000_000_000n);
 export const LIMIT_NAME_LENGTH_MAX = 128;
 /** How many periods of a limit are known: the current one and those before it. */
-export const LIMIT_PERIODS_MAX = 101;
+const LIMIT_PERIODS_MAX = 101;
 
 const WHOLE: bigint = LIMIT_THRESHOLD_WHOLE;

@@ -139,4 +139,4 @@ export function chargesOf(limits: readonly Limit[]): readonly LimitCharge[] {
 
 const NO_LIMITS: readonly Limit[] = [];
 export const NO_CHARGES: readonly LimitCharge[] = [];
-export const NO_STANDINGS: readonly LimitStanding[] = [];
+const NO_STANDINGS: readonly LimitStanding[] = [];

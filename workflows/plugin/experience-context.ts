@@ -30,7 +30,7 @@ export function currentExperience(): AttributionHeader | undefined {
   return storage().getStore() ?? currentScope()?.attempt.attribution;
 }
 
-export function attributionOfName(name: ExperienceName): AttributionHeader {
+function attributionOfName(name: ExperienceName): AttributionHeader {
   const experienceId = name.experienceId === undefined ? undefined : parseUuid(name.experienceId);
   if (name.experienceId !== undefined && experienceId === undefined)
     throw new RangeError('an experience id is a UUID');

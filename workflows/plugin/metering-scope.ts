@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { UsageReservation } from '../../services/client/index.js';
 import { newUuid } from '../../services/domain/new-uuid.js';
@@ -128,7 +129,7 @@ export class MeteringScope {
           return;
         }
         if (Date.now() + PAUSE_MS >= deadline) break;
-        await pause(PAUSE_MS);
+        await sleep(PAUSE_MS);
       }
     }
     logger.warn(
@@ -199,10 +200,6 @@ async function within(work: Promise<void>, timeMs: number): Promise<'done' | 'la
     clearTimeout(timer);
     work.catch(() => undefined); // Its failure was awaited above, or comes too late to matter.
   }
-}
-
-function pause(timeMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, timeMs));
 }
 
 const CALLS_MAX = 1_000;

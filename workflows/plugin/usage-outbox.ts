@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mayPass, type Settlement, settle, type UsagePort } from './settlement.js';
 
 /** What the plugin needs of a logger. */
@@ -56,7 +57,7 @@ export class UsageOutbox {
     this.#hurry = true;
     this.#wake?.();
     while (this.#running !== undefined && Date.now() < deadline) {
-      await Promise.race([this.#running, pause(Math.min(DRAIN_STEP_MS, deadline - Date.now()))]);
+      await Promise.race([this.#running, sleep(Math.min(DRAIN_STEP_MS, deadline - Date.now()))]);
     }
     for (const { settlement } of this.#items.splice(0)) this.#lose(settlement, new Error('the worker ended'));
     this.#hurry = false;
@@ -124,10 +125,6 @@ interface Waiting {
 /** Doubled from one try to the next, and spread, so that workers do not come back together. */
 function pauseMs(failures: number): number {
   return Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
-}
-
-function pause(timeMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, timeMs));
 }
 
 const ITEMS_MAX = 10_000;
