@@ -15,7 +15,7 @@ import { waitUntil } from './support/wait-until.js';
 import { expectWitnessed, sweep, type WitnessedBooks } from './support/witnessed-books.js';
 
 /**
- * One worker is killed while each of several runs is at another point of its one call; a second worker brings them all
+ * One worker that settles each call before its activity's result is killed while each of several runs is at another point of its one call; a second worker brings them all
  * to their end. Each run is an experience with a provider of its own, which counts what it serves. A call costs
  * 0.00001725 dollars and is estimated at 0.00003045, as paying-activities.ts says.
  */
@@ -103,6 +103,7 @@ beforeAll(async () => {
     temporalAddress: inject('temporalAddress'),
     serviceAddress: `127.0.0.1:${cutter.port}`,
     taskQueue,
+    settleDelayMs: 0,
     halts: Object.fromEntries(
       Object.entries(CRASHES).flatMap(([name, { halt }]) =>
         halt === undefined ? [] : [[runOf(name).experienceId, halt]],

@@ -447,6 +447,7 @@ function settings(): InterceptorSettings {
     usage,
     logger,
     outbox: new UsageOutbox(usage, logger),
+    settleDelayMs: 0,
     mode: 'reserve',
     onBudget: 'fail',
     budgetRetryDelayMs: 1_000,

@@ -365,6 +365,7 @@ describe('a deleted experience', () => {
     });
     const { result } = await spend({ name: 'underway' }, { experienceId });
     expect(result).toBe('attempt 1');
+    await delivered();
     const reservations = mongo.db(service.options.databaseName).collection('reservations');
     const held = await reservations.find({ x: new UUID(experienceId) }).toArray();
     expect(held.map(({ s }) => s)).toEqual(['s']);
@@ -614,13 +615,20 @@ async function limitedType(name: string, maxCost: string): Promise<void> {
   await setLimitConfig(mongo.db(service.options.databaseName), name, { maxCost });
 }
 
+/** Settlements follow the results of their activities. */
+async function delivered(): Promise<void> {
+  await waitUntil('what has ended is settled', () => (worker.plugin.outbox.size === 0 ? true : undefined));
+}
+
 async function eventsOf(experienceId: string): Promise<readonly UsageEvent[]> {
+  await delivered();
   const events: UsageEvent[] = [];
   for await (const event of service.client.usage.list(experienceId)) events.push(event);
   return events;
 }
 
 async function totalsOf(experienceId: string) {
+  await delivered();
   return (await service.client.costs.get(experienceId)).totals;
 }
 

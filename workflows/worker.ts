@@ -93,7 +93,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       }),
       ...createHousekeepingActivities({ admin, prices, logger }),
     },
-    plugins: [new ExperiencesPlugin({ client, logger, heartbeat: true })],
+    // Its calls take seconds: to settle each at once costs nothing, and whoever waits for a run reads all it has cost.
+    plugins: [new ExperiencesPlugin({ client, logger, heartbeat: true, settleDelayMs: 0 })],
     maxConcurrentActivityTaskExecutions: options.providerCallsMax ?? ACTIVITIES_MAX,
     // A cancellation reaches an activity with the answer to a heartbeat.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,

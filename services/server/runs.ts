@@ -133,8 +133,8 @@ export class Runs {
       options.withProgress === true && engineRun.state === 'RUNNING'
         ? await this.#engine.progress(note.workflowId)
         : undefined;
-    // Read after the state: what a run that has ended spent is all recorded by then.
-    const { experience } = await this.#startedExperience(application, id, deadline);
+    // Read after the state: so it has what a run that has ended spent.
+    const experience = await this.#settledExperience(application, id, engineRun.endTime, deadline);
     const budget =
       experience.limitType === undefined
         ? undefined
@@ -228,6 +228,26 @@ export class Runs {
     return { workflowType: type.workflowType, taskQueue: type.taskQueue ?? this.#defaultTaskQueue };
   }
 
+  /** What a run's last calls have cost may be recorded a moment after its end. Until then it is held. */
+  async #settledExperience(
+    application: string,
+    id: Uuid,
+    endTime: Date | undefined,
+    deadline: number,
+  ): Promise<Experience> {
+    const now = Date.now();
+    const until = Math.min(
+      (endTime?.getTime() ?? 0) + SETTLED_AFTER_MS,
+      now + SETTLED_AFTER_MS,
+      deadline - ANSWER_TIME_MS,
+    );
+    for (;;) {
+      const { experience } = await this.#startedExperience(application, id, deadline);
+      if (experience.totals.openReservationCount === 0n || Date.now() >= until) return experience;
+      await sleep(SETTLED_POLL_MS);
+    }
+  }
+
   /** A deleted one too: its run may go on, and has to be found to be stopped. */
   async #startedExperience(
     application: string,
@@ -287,6 +307,9 @@ function runNotFound(id: string, why: string): Fault {
   });
 }
 
+/** A run whose calls are still not settled then has lost a worker. */
+const SETTLED_AFTER_MS = 2_000;
+const SETTLED_POLL_MS = 20;
 const TELL_TIME_MAX_MS = 4_000;
 /** What is left of a call's time to answer it. */
 const ANSWER_TIME_MS = 500;

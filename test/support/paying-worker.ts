@@ -26,6 +26,8 @@ export interface PayingWorkerOptions {
   readonly taskQueue: string;
   /** By experience: where its calls stop for good, for the test to kill the worker. */
   readonly halts?: Halts;
+  /** Absent: the plugin's own. */
+  readonly settleDelayMs?: number;
   /** Absent: one. */
   readonly pluginsOf?: (options: ExperiencesPluginOptions) => readonly ExperiencesPlugin[];
   readonly worker?: Partial<WorkerOptions>;
@@ -36,7 +38,7 @@ export type HaltPoint = 'reserved' | 'answered' | 'settled';
 export type Halts = Readonly<Record<string, HaltPoint>>;
 
 export async function startPayingWorker(options: PayingWorkerOptions): Promise<PayingWorker> {
-  const { taskQueue, halts } = options;
+  const { taskQueue, halts, settleDelayMs } = options;
   const client = new ExperiencesClient({ address: options.serviceAddress, timeoutMs: SERVICE_TIME_MAX_MS });
   const connection = await NativeConnection.connect({ address: options.temporalAddress });
   const counts: PaymentCounts = { executions: new Map(), texts: new Map() };
@@ -48,6 +50,7 @@ export async function startPayingWorker(options: PayingWorkerOptions): Promise<P
     heartbeat: true,
     // So short that a test can wait until it is over; nothing is swept but by the tests.
     reservationTtlMs: RESERVATION_TTL_MS,
+    ...(settleDelayMs === undefined ? {} : { settleDelayMs }),
   };
   const plugins = options.pluginsOf?.(pluginOptions) ?? [new ExperiencesPlugin(pluginOptions)];
   const [plugin] = plugins;

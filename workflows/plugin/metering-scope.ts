@@ -88,12 +88,21 @@ export class MeteringScope {
     return call.facts;
   }
 
-  /** Settles what has ended. Never rejects: an activity whose call was paid must not be run, and paid, again for it. */
+  /**
+   * Settles what has ended, or leaves it to the outbox where a reservation stands for it. Never rejects: an activity whose
+   * call was paid must not be run, and paid, again for it.
+   */
   async end(outcome: UsageOutcome): Promise<void> {
     this.#outcome = outcome;
+    const { settleDelayMs, outbox } = this.#settings;
     const deadline = Date.now() + this.#settleTimeMs();
-    const ended = this.#calls.filter(({ isFinished }) => isFinished);
-    await Promise.allSettled(ended.map((call) => this.#settle(call, outcome, deadline)));
+    const settling: Promise<void>[] = [];
+    for (const call of this.#calls) {
+      if (!call.isFinished) continue;
+      if (settleDelayMs > 0 && call.isReserved && !outbox.isFull) this.#postpone(call, outcome);
+      else settling.push(this.#settle(call, outcome, deadline));
+    }
+    await Promise.allSettled(settling);
   }
 
   #next(call: MeteredCall, startTime = new Date()): ScopeCall {

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { ExperiencesError, type UsageReservation } from '../../services/client/index.js';
 import { isGone, mayPass, type UsagePort } from './settlement.js';
+import type { UsageOutbox } from './usage-outbox.js';
 
 /** What becomes of an activity whose limit refuses its call. */
 export type OnBudget =
@@ -10,6 +12,9 @@ export type OnBudget =
   | 'wait';
 
 export interface BudgetRule {
+  readonly outbox: Pick<UsageOutbox, 'flush'>;
+  /** How long what a reservation covers waits, behind the activity's result, to be settled; 0: it is settled before. */
+  readonly settleDelayMs: number;
   readonly onBudget: OnBudget;
   readonly budgetRetryDelayMs: number;
 }
@@ -35,10 +40,22 @@ export async function reserveCall(
   rule: BudgetRule,
 ): Promise<void> {
   try {
-    await usage.reserve(reservation);
+    await usage.reserve(reservation).catch(async (error: unknown) => {
+      if (!mayBeHeldByEndedCalls(error, rule)) throw error;
+      // Of calls that have ended the limit may still hold the estimates, which are more than what they cost.
+      const waitMs = rule.settleDelayMs + SETTLE_TIME_MS;
+      await Promise.all([rule.outbox.flush(waitMs), sleep(waitMs)]);
+      return usage.reserve(reservation);
+    });
   } catch (error) {
     throw failureOf(error, rule);
   }
+}
+
+function mayBeHeldByEndedCalls(error: unknown, { settleDelayMs }: BudgetRule): boolean {
+  if (settleDelayMs === 0 || !(error instanceof ExperiencesError) || error.reason !== 'LIMIT_REACHED')
+    return false;
+  return error.metadata.held_cost !== '0';
 }
 
 function failureOf(error: unknown, { onBudget, budgetRetryDelayMs }: BudgetRule): unknown {
@@ -75,3 +92,6 @@ function failureOf(error: unknown, { onBudget, budgetRetryDelayMs }: BudgetRule)
     ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
   });
 }
+
+/** Beside the delay: then other workers too have settled what had ended. */
+const SETTLE_TIME_MS = 200;

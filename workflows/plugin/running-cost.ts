@@ -1,4 +1,5 @@
 import { type ExperiencesClient, ExperiencesError } from '../../services/client/index.js';
+import type { UsageOutbox } from './usage-outbox.js';
 
 /** Amounts are decimal strings in USD. */
 export interface RunningCost {
@@ -15,9 +16,14 @@ export interface RunningCostActivities {
 }
 
 /** Registered by the plugin beside the worker's own activities. */
-export function runningCostActivities(costs: Pick<ExperiencesClient['costs'], 'get'>): RunningCostActivities {
+export function runningCostActivities(
+  costs: Pick<ExperiencesClient['costs'], 'get'>,
+  outbox: Pick<UsageOutbox, 'flush'>,
+): RunningCostActivities {
   return {
     async experiencesRunningCost(experienceId) {
+      // So that it has what this worker's ended calls have cost.
+      await outbox.flush(FLUSH_TIME_MAX_MS);
       try {
         const { totals } = await costs.get(experienceId);
         return {
@@ -43,3 +49,5 @@ const NOTHING: RunningCost = {
   heldCost: '0',
   eventCount: 0,
 };
+
+const FLUSH_TIME_MAX_MS = 1_000;

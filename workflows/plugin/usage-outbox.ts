@@ -8,33 +8,45 @@ export interface PluginLogger {
 }
 
 /**
- * Settlements whose activity has ended before the service took them. They wait in memory, bounded, and are sent again,
- * several at once, with growing pauses. What is lost here, in a crash or over the bound, is closed by the service at its
- * reservation's estimate; in mode `after` there is no reservation, and it is missing in the books for good.
+ * Settlements whose activity has ended before the service took them. They wait in memory, bounded: first until some more
+ * have come, so that they travel together and not between an activity and the next; then, as long as the service is away,
+ * they are sent again, several at once, with growing pauses. What is lost here, in a crash or over the bound, is closed by
+ * the service at its reservation's estimate; in mode `after` there is no reservation, and it is missing in the books for
+ * good.
  */
 export class UsageOutbox {
   readonly #usage: UsagePort;
   readonly #logger: PluginLogger;
   readonly #itemsMax: number;
+  readonly #gatherTimeMs: number;
   readonly #items: Waiting[] = [];
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
-  #hurry = false;
+  /** Those who wait for all of it to be sent. */
+  #hurrying = 0;
   #lostCount = 0;
 
   constructor(
     usage: UsagePort,
     logger: PluginLogger,
-    { itemsMax = ITEMS_MAX }: { readonly itemsMax?: number } = {},
+    {
+      itemsMax = ITEMS_MAX,
+      gatherTimeMs = 0,
+    }: { readonly itemsMax?: number; readonly gatherTimeMs?: number } = {},
   ) {
     this.#usage = usage;
     this.#logger = logger;
     this.#itemsMax = itemsMax;
+    this.#gatherTimeMs = gatherTimeMs;
   }
 
   /** Settlements that wait. */
   get size(): number {
     return this.#items.length;
+  }
+
+  get isFull(): boolean {
+    return this.#items.length >= this.#itemsMax;
   }
 
   /** Settlements that were given up: over the bound, refused, or left when the worker ended. */
@@ -43,7 +55,7 @@ export class UsageOutbox {
   }
 
   add(settlement: Settlement): void {
-    if (this.#items.length >= this.#itemsMax) {
+    if (this.isFull) {
       this.#lose(settlement, new RangeError(`more than ${this.#itemsMax} calls wait to be settled`));
       return;
     }
@@ -51,26 +63,32 @@ export class UsageOutbox {
     this.#running ??= this.#run();
   }
 
-  /** Sends what waits without long pauses; what is left after the time is logged and counted as lost. Never rejects. */
-  async drain(timeMaxMs: number): Promise<void> {
+  /** Sends what waits without long pauses. Resolves when it is settled, or after the time. Never rejects. */
+  async flush(timeMaxMs: number): Promise<void> {
     const deadline = Date.now() + timeMaxMs;
-    this.#hurry = true;
+    this.#hurrying += 1;
     this.#wake?.();
     while (this.#running !== undefined && Date.now() < deadline) {
-      await Promise.race([this.#running, sleep(Math.min(DRAIN_STEP_MS, deadline - Date.now()))]);
+      await Promise.race([this.#running, sleep(Math.min(FLUSH_STEP_MS, deadline - Date.now()))]);
     }
+    this.#hurrying -= 1;
+  }
+
+  /** The same at the end of a worker: what is left after the time is logged and counted as lost. */
+  async drain(timeMaxMs: number): Promise<void> {
+    await this.flush(timeMaxMs);
     for (const { settlement } of this.#items.splice(0)) this.#lose(settlement, new Error('the worker ended'));
-    this.#hurry = false;
   }
 
   async #run(): Promise<void> {
     let failures = 0;
+    if (this.#gatherTimeMs > 0 && this.#hurrying === 0) await this.#pause(this.#gatherTimeMs);
     while (this.#items.length > 0) {
       const sent = await Promise.all(this.#items.slice(0, SENT_AT_ONCE_MAX).map((item) => this.#send(item)));
       if (sent.includes('settled')) failures = 0;
       if (!sent.includes('failed')) continue;
       failures += 1;
-      await this.#pause(this.#hurry ? HURRY_PAUSE_MS : pauseMs(failures));
+      await this.#pause(this.#hurrying > 0 ? HURRY_PAUSE_MS : pauseMs(failures));
     }
     this.#running = undefined;
   }
@@ -132,4 +150,4 @@ const SENT_AT_ONCE_MAX = 16;
 const PAUSE_MIN_MS = 500;
 const PAUSE_MAX_MS = 30_000;
 const HURRY_PAUSE_MS = 200;
-const DRAIN_STEP_MS = 100;
+const FLUSH_STEP_MS = 100;
