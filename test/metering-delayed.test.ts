@@ -133,6 +133,19 @@ test('a run that has ended is told with all that it has cost', async () => {
   }
 });
 
+test('a worker that ends settles what still gathers, and does not wait for the delay', async () => {
+  const worker = await world.startWorker({ settleDelayMs: 10_000 });
+  const { experienceId, handle } = await world.pay([{ name: 'ending' }], { worker });
+  expect(await handle.result()).toBe('attempt 1');
+  expect(worker.plugin.outbox.size).toBe(1);
+  const before = Date.now();
+  await worker.stop();
+  expect(Date.now() - before).toBeLessThan(5_000);
+  expect(worker.plugin.outbox).toMatchObject({ size: 0, lostCount: 0 });
+  const { totals } = await world.service.client.costs.get(experienceId);
+  expect(totals).toMatchObject({ usefulCost: ONCE.useful, openReservationCount: 0n });
+});
+
 test('a delay that is no whole number of milliseconds up to 10,000 is refused', () => {
   const client = new ExperiencesClient({ address: world.service.address });
   for (const settleDelayMs of [-1, 0.5, Number.NaN, 10_001])

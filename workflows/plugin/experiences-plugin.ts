@@ -71,7 +71,8 @@ export class ExperiencesPlugin extends ExperiencesClientPlugin {
 
   constructor(options: ExperiencesPluginOptions) {
     super(options);
-    const { client, experienceType, logger = RUNTIME_LOGGER, outboxItemsMax } = options;
+    const { client, experienceType, outboxItemsMax } = options;
+    const logger = unfailing(options.logger ?? RUNTIME_LOGGER);
     const settleDelayMs = settleDelayOf(options.settleDelayMs);
     this.#costs = client.costs;
     this.#bundleType = typeof experienceType === 'string' ? experienceType : undefined;
@@ -179,6 +180,21 @@ function definesType({ webpackConfigHook }: BundleOptions, type: string): Webpac
     const configured = webpackConfigHook?.(config) ?? config;
     const plugins = [...(configured.plugins ?? []), define] as NonNullable<typeof configured.plugins>;
     return { ...configured, plugins };
+  };
+}
+
+/** A log that cannot be written must not fail an activity: it would be run, and paid, again. */
+function unfailing(logger: PluginLogger): PluginLogger {
+  const guarded = (write: () => void): void => {
+    try {
+      write();
+    } catch {
+      return; // There is no other place to tell it.
+    }
+  };
+  return {
+    warn: (fields, message) => guarded(() => logger.warn(fields, message)),
+    error: (fields, message) => guarded(() => logger.error(fields, message)),
   };
 }
 

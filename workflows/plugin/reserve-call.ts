@@ -12,7 +12,7 @@ export type OnBudget =
   | 'wait';
 
 export interface BudgetRule {
-  readonly outbox: Pick<UsageOutbox, 'flush'>;
+  readonly outbox: Pick<UsageOutbox, 'flush' | 'retrySoon'>;
   /** How long what a reservation covers waits, behind the activity's result, to be settled; 0: it is settled before. */
   readonly settleDelayMs: number;
   readonly onBudget: OnBudget;
@@ -47,6 +47,7 @@ export async function reserveCall(
       await Promise.all([rule.outbox.flush(waitMs), sleep(waitMs)]);
       return usage.reserve(reservation);
     });
+    rule.outbox.retrySoon();
   } catch (error) {
     throw failureOf(error, rule);
   }

@@ -24,6 +24,8 @@ export class UsageOutbox {
   #wake: (() => void) | undefined;
   /** Those who wait for all of it to be sent. */
   #hurrying = 0;
+  /** Whether it pauses because the service did not take something, and nothing says that it is back. */
+  #isAway = false;
   #lostCount = 0;
 
   constructor(
@@ -55,12 +57,23 @@ export class UsageOutbox {
   }
 
   add(settlement: Settlement): void {
+    if (this.isFull && settlement.kind === 'record') this.#loseRelease();
     if (this.isFull) {
-      this.#lose(settlement, new RangeError(`more than ${this.#itemsMax} calls wait to be settled`));
+      this.#lose(settlement, this.#overfull());
       return;
     }
     this.#items.push({ settlement, attempts: 0 });
     this.#running ??= this.#run();
+  }
+
+  /**
+   * The service has taken something else: what it did not take before is sent again soon, though not at once, for a service
+   * that sheds load takes some calls and not others.
+   */
+  retrySoon(): void {
+    if (!this.#isAway) return;
+    this.#isAway = false;
+    setTimeout(() => this.#wake?.(), pauseMs(1)).unref();
   }
 
   /** Sends what waits without long pauses. Resolves when it is settled, or after the time. Never rejects. */
@@ -88,7 +101,9 @@ export class UsageOutbox {
       if (sent.includes('settled')) failures = 0;
       if (!sent.includes('failed')) continue;
       failures += 1;
+      this.#isAway = true;
       await this.#pause(this.#hurrying > 0 ? HURRY_PAUSE_MS : pauseMs(failures));
+      this.#isAway = false;
     }
     this.#running = undefined;
   }
@@ -117,9 +132,23 @@ export class UsageOutbox {
     return index >= 0;
   }
 
+  /**
+   * A release is mostly of a reservation that may never have been made, as each try without the service leaves one. Were it
+   * made, it closes at its estimate.
+   */
+  #loseRelease(): void {
+    const index = this.#items.findIndex(({ settlement }) => settlement.kind === 'release');
+    const [given] = index < 0 ? [] : this.#items.splice(index, 1);
+    if (given !== undefined) this.#lose(given.settlement, this.#overfull());
+  }
+
   #lose(settlement: Settlement, error: unknown): void {
     this.#lostCount += 1;
     this.#logger.error({ err: error, settlement }, 'a paid call could not be settled');
+  }
+
+  #overfull(): RangeError {
+    return new RangeError(`more than ${this.#itemsMax} calls wait to be settled`);
   }
 
   #pause(timeMs: number): Promise<void> {
