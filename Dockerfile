@@ -1,4 +1,4 @@
-# One image for the service, the worker and the command line; the command chooses which, see docker-compose.yml.
+# One image for the service, the gateway, the worker and the command line; the command chooses which, see docker-compose.yml.
 # Debian, because Temporal's native part is built for glibc only: it does not load on Alpine.
 
 FROM node:20-bookworm-slim AS build
@@ -29,6 +29,9 @@ COPY --from=build /app/dist ./dist
 COPY --from=build /app/proto ./proto
 COPY --from=build /app/services/contract/generated/descriptors.binpb ./services/contract/generated/
 COPY --from=build /app/services/pricing/catalogue.json ./services/pricing/
+
+# A new volume takes over the owner of what it is mounted over.
+RUN install -d -o node -g node /var/lib/experiences
 
 USER node
 EXPOSE 50051

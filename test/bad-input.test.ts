@@ -573,6 +573,22 @@ describe('every bad field is named', () => {
       () => raw.call(usage.ListUsage, { pageSize: -1, pageToken: 'x' }),
       ['page_size', 'page_token', 'experience_id'],
     ],
+    ['getting no event', () => raw.call(usage.GetUsage, {}), ['event_id']],
+    [
+      'getting an event by two ids',
+      () => raw.call(usage.GetUsage, { eventId: 'ä', providerResponseId: 'x'.repeat(257) }),
+      ['event_id', 'provider_response_id', 'provider_response_id', 'provider'],
+    ],
+    [
+      'getting an event of a provider alone',
+      () => raw.call(usage.GetUsage, { eventId: 'a', provider: 'openai' }),
+      ['provider'],
+    ],
+    [
+      'labelling no event badly',
+      () => raw.call(usage.UpdateUsageProperties, { set: { '': 'x', a: 'b' }, remove: ['a'] }),
+      ['event_id', 'set', 'remove'],
+    ],
     ['the cost of nothing', () => raw.call(costs.GetExperienceCost, {}), ['experience_id']],
     ['an estimate of nothing', () => raw.call(costs.EstimateCost, {}), ['provider', 'model', 'units']],
     [
@@ -597,6 +613,32 @@ describe('every bad field is named', () => {
       ['retire_time', 'price_id'],
     ],
     ['getting no price', () => raw.call(prices.GetPrice, {}), ['price_id']],
+    [
+      'listing less than no providers',
+      () => raw.call(prices.ListPricedProviders, { pageSize: -1, pageToken: 'x' }),
+      ['page_size', 'page_token'],
+    ],
+    [
+      'listing less than no prices in force at no time',
+      () =>
+        raw.call(prices.ListPricesInForce, {
+          time: { seconds: '-1', nanos: 0 },
+          pageSize: -1,
+          pageToken: 'x',
+        }),
+      ['provider', 'source', 'time', 'page_size', 'page_token'],
+    ],
+    ['ending no model', () => raw.call(prices.RetireModel, {}), ['provider', 'model']],
+    [
+      'leaving out less than no limits',
+      () => raw.call(contract.LimitService.service.ListLimits, { skip: -1 }),
+      ['skip'],
+    ],
+    [
+      'leaving out too many limits',
+      () => raw.call(contract.LimitService.service.ListLimits, { skip: 100_001 }),
+      ['skip'],
+    ],
     [
       'listing less than no prices',
       () => raw.call(prices.ListPrices, { model: 'x', pageSize: -1, pageToken: 'x' }),
@@ -971,6 +1013,23 @@ describe('a reason', () => {
       async () => service.client.documents.readText(await documentBegun()),
     ],
     PRICE_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.prices.get(randomUUID())],
+    USAGE_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.usage.get(randomUUID())],
+    BLOCKING_LIMIT_NOT_ALLOWED: [
+      'FAILED_PRECONDITION',
+      undefined,
+      async () => {
+        const { limit } = await service.client.limits.create({
+          name: 'Blocks reports',
+          maxCost: '1',
+          type: 'BLOCK',
+        });
+        const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1 } } };
+        await service.client.usage.record(
+          { ...call, limitIds: [limit.limitId] },
+          { refuseBlockingLimits: true },
+        );
+      },
+    ],
     LIMIT_NOT_FOUND: ['NOT_FOUND', undefined, () => service.client.limits.get(randomUUID())],
     LIMIT_REACHED: [
       'FAILED_PRECONDITION',
@@ -1138,6 +1197,14 @@ describe('a reason', () => {
     'INTERNAL',
     'BOOK_CHECK_RUNNING',
     'REPAIR_RUNNING',
+    // By those of keys and applications.
+    'INVALID_API_KEY',
+    'SCOPE_MISSING',
+    'BOOTSTRAP_KEY_REQUIRED',
+    'APPLICATION_NOT_FOUND',
+    'APPLICATION_ALREADY_EXISTS',
+    'API_KEY_NOT_FOUND',
+    'API_KEY_ALREADY_EXISTS',
   ];
 
   test.each(Object.entries(PROVOKED))(

@@ -65,6 +65,7 @@ describe('many records at once', () => {
         unpricedUnits: [],
         warnings: [],
         settlement: 'NONE',
+        limits: [],
       },
     });
     expect(batch.results.filter(({ ack }) => ack?.experienceCreated)).toHaveLength(1);

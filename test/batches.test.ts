@@ -313,6 +313,7 @@ async function createType(name: string, application = 'default'): Promise<void> 
     workflowType: undefined,
     taskQueue: undefined,
     limitConfig: undefined,
+    loggingDisabled: false,
   };
   await ledger.types.create(application, name, content, soon());
 }

@@ -5,6 +5,9 @@ import { answerCounts } from './bench/answer-counts.js';
 import { benchRecord } from './bench/bench-record.js';
 import { selfTimes } from './bench/cpu-profile.js';
 import { criticalPath } from './bench/critical-path.js';
+import { gatewayJson, gatewayText } from './bench/gateway-report.js';
+import { QUICK as QUICK_GATEWAY } from './bench/gateway-sizes.js';
+import type { CallRound, GatewayMeasurement } from './bench/gateway-suite.js';
 import { ledgerJson, ledgerText } from './bench/ledger-report.js';
 import { QUICK } from './bench/ledger-sizes.js';
 import type { LedgerMeasurement } from './bench/ledger-suite.js';
@@ -255,6 +258,79 @@ test('a plugin that did not record each paid call is told apart from one that is
   const unrecorded = { ...measured, summary: { ...measured.summary, served: 33 } };
   expect(isBalanced(unrecorded)).toBe(false);
 });
+
+test('the report of the gateway suite gives programs every figure, and people each target', () => {
+  const measured = gatewaySample();
+  const json = gatewayJson(measured);
+  expect(json).toMatchObject({
+    suite: 'gateway',
+    // 12 against 2, and 20 against 4.
+    addedP50Ms: 10,
+    addedP99Ms: 16,
+    requestsPerSecond: 400,
+    ratios: { toPassThrough: 0.2 },
+    cpuMsPerCall: { gateway: 0.4, service: 0.5, mongod: 0.3, together: 1.2 },
+    memoryMb: 150,
+    firstByteDelayMs: 10,
+    firstByteDelayOfPassThroughMs: 2,
+    reservationMs: 8,
+    books: { balanced: true },
+  });
+  expect(json.targets.map(({ name, isMet }) => [name, isMet])).toEqual([
+    ['toPassThrough, 32 in flight', true],
+    ['cpuMsPerCall, 32 in flight', false],
+    ['memoryMb', true],
+    ['addedP50Ms, 1 in flight', true],
+    // 8 ms behind a bare proxy, in a reservation of 8 ms.
+    ['firstByteDelayToReservation', true],
+  ]);
+  expect(json.shapes.stream16).toMatchObject({ gateway: { answers: 800, p50Ms: 12, firstByteP50Ms: 11 } });
+  expect(JSON.parse(JSON.stringify(json))).toEqual(json);
+  const text = gatewayText(measured);
+  for (const { name } of json.targets) expect(text).toContain(name);
+  const books = {
+    ...measured.books,
+    balanced: false,
+    differences: ['1 answered calls are not in the ledger'],
+  };
+  expect(gatewayText({ ...measured, books })).toContain(
+    'NOT AS ANSWERED: 1 answered calls are not in the ledger',
+  );
+});
+
+/** Two rounds of one second each on every side, with figures that are easily reckoned. */
+function gatewaySample(): GatewayMeasurement {
+  const round = (answers: number, p50Ms: number, p99Ms: number, firstByteMs: number): CallRound => ({
+    answers,
+    elapsedMs: 1_000,
+    latenciesMs: Float64Array.of(p50Ms, p50Ms, p99Ms),
+    firstBytesMs: Float64Array.of(firstByteMs, firstByteMs, firstByteMs),
+    reservationsMs: [7, 8, 9],
+    cpuMs: { gateway: 0.4 * answers, service: 0.5 * answers, mongod: 0.3 * answers },
+  });
+  const twice = (one: CallRound) => [one, one];
+  const sides = {
+    direct: twice(round(4_000, 2, 4, 1)),
+    passThrough: twice(round(2_000, 3, 6, 3)),
+    gateway: twice(round(400, 12, 20, 11)),
+  };
+  return {
+    quick: true,
+    machine: MACHINE,
+    sizes: QUICK_GATEWAY,
+    loadAverage: { before: 0.5, after: 1.5 },
+    rounds: { whole1: sides, whole8: sides, whole32: sides, stream16: sides },
+    gatewayPeakMemoryMb: 150,
+    books: {
+      balanced: true,
+      answers: 3_200,
+      costE18: '1',
+      queued: 0,
+      openReservations: 0,
+      differences: [],
+    },
+  };
+}
 
 function workflowSample(): WorkflowMeasurement {
   const leg = (latencyMs: number, workerCpuMs: number): PluginLeg => ({

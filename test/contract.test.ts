@@ -187,12 +187,15 @@ describe('every method', () => {
   });
 
   test('says which scope it needs, and one that only reads says so', () => {
-    expect(methods).toHaveLength(55);
+    expect(methods).toHaveLength(68);
     for (const { path, options } of methods) {
       const scope = options['[experiences.v1.required_scope]'];
-      expect(scope, path).toMatch(/^SCOPE_(READ|RECORD|ADMIN)$/);
-      // A verify reads everything there is, so it is not for everyone who reads.
-      const reads = scope === 'SCOPE_READ' || path.endsWith('AdminService/Verify');
+      // Who calls may be asked by any key.
+      const any = path.endsWith('AdminService/GetCaller');
+      if (any) expect(scope, path).toBe('SCOPE_NONE');
+      else expect(scope, path).toMatch(/^SCOPE_(READ|RECORD|ADMIN)$/);
+      // A verify reads everything there is, and what keys there are is not for everyone who reads.
+      const reads = scope === 'SCOPE_READ' || any || /AdminService\/(Verify|ListApiKeys)$/.test(path);
       expect(options.idempotencyLevel === 'NO_SIDE_EFFECTS', path).toBe(reads);
     }
   });
@@ -212,20 +215,25 @@ describe('every method', () => {
       'ExperienceTypeService/ListExperienceTypes',
       'ExperienceService/ListExperiences',
       'PriceService/ListPrices',
+      'PriceService/ListPricedProviders',
       'PriceService/RepriceUnpriced',
       'DocumentService/CreateDocument',
       'LimitService/ListLimits',
       'AdminService/SweepReservations',
       'AdminService/Verify',
       'AdminService/Repair',
+      'AdminService/GetApplication',
+      'AdminService/ListApplications',
+      'AdminService/ListApiKeys',
+      'AdminService/GetCaller',
     ];
+    const expected = (path: string) => {
+      // Nobody without the bootstrap key is told more.
+      if (path.endsWith('/CreateApplication')) return 'BOOTSTRAP_KEY_REQUIRED';
+      return answered.some((method) => path.endsWith(method)) ? undefined : 'INVALID_FIELDS';
+    };
     expect(Object.fromEntries(answers)).toEqual(
-      Object.fromEntries(
-        methods.map(({ path }) => [
-          path,
-          answered.some((method) => path.endsWith(method)) ? undefined : 'INVALID_FIELDS',
-        ]),
-      ),
+      Object.fromEntries(methods.map(({ path }) => [path, expected(path)])),
     );
   });
 });
@@ -256,7 +264,7 @@ describe('a client that is not ours, by reflection,', () => {
     const services = await buf(...options, '--list-services', `http://${service.address}`);
     expect(services.stdout.trim().split('\n').sort()).toEqual(SERVICES);
     const methods = await buf(...options, '--list-methods', `http://${service.address}`);
-    expect(methods.stdout.trim().split('\n')).toHaveLength(55);
+    expect(methods.stdout.trim().split('\n')).toHaveLength(68);
     expect(methods.stdout).toContain('experiences.v1.ExperienceRunService/WatchExperienceRun');
   });
 

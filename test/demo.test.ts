@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { ExperiencesClient } from '../services/client/index.js';
+import { z } from 'zod';
+import { createHeaders, ExperiencesClient, openaiUrl } from '../services/client/index.js';
 import { PACKAGE_ROOT } from '../services/runtime/package-root.js';
 import { freePort } from '../services/stack/free-port.js';
 import { readAll } from './support/read-all.js';
@@ -71,6 +73,19 @@ describe('the demo', { timeout: RUN_TIMEOUT_MS }, () => {
       expect(amountAfter(paid, /^5 calls .*? /m)).toBe(sum);
       expect(amountAfter(paid, /^Cost +/m)).toBe(sum);
       expect(amountAfter(section(output, 'The 3 experiences'), /^ *harbours\.txt +5 calls +/m)).toBe(sum);
+    });
+
+    test('shows a call of a stock client through the gateway, at the cost that is in the books', () => {
+      const lines = section(output, 'The same feature called through the HTTP gateway');
+      expect(lines).toMatch(/^ {2}baseURL +http:\/\/127\.0\.0\.1:\d+\/api\/v1\/proxy\/openai\/v1$/m);
+      const [, answer = ''] = /^ {2}gpt-4o-mini answered +(.{20})/m.exec(lines) ?? [];
+      expect(paragraphs(16)).toContain(answer);
+      const [, toldId, told] = /^ {2}xproxy_result +experience (\S+), \$([\d.]+)$/m.exec(lines) ?? [];
+      const [, keptId, kept] = /^ {2}the service +experience (\S+), \$([\d.]+) in 1 call$/m.exec(lines) ?? [];
+      expect(toldId).toMatch(/^[\da-f-]{36}$/);
+      expect(keptId).toBe(toldId);
+      expect(exact(told)).toBeGreaterThan(0n);
+      expect(exact(kept)).toBe(exact(told));
     });
 
     test('leaves nothing behind', async () => {
@@ -147,7 +162,7 @@ describe('npm start', { timeout: RUN_TIMEOUT_MS }, () => {
   test('serves until Ctrl-C, leaves no process, and has its data the next time', async () => {
     const address = `127.0.0.1:${await freePort()}`;
     const environment = { EXPERIENCES_LISTEN: address, EXPERIENCES_DATA: join(folder, 'data') };
-    const experienceId = await whileStarted(environment, async (client) => {
+    const [experienceId, proxiedId] = await whileStarted(environment, async (client, gatewayUrl) => {
       await client.types.create({ name: 'Kept', description: 'Is there after a restart' });
       const document = { name: 'short.txt', content: Buffer.from(paragraphs(2)) };
       const { run: started } = await client.runs.start({
@@ -158,7 +173,7 @@ describe('npm start', { timeout: RUN_TIMEOUT_MS }, () => {
         const { state } = await client.runs.get(started.experienceId);
         return state === 'COMPLETED' ? true : undefined;
       });
-      return started.experienceId;
+      return [started.experienceId, await callThrough(gatewayUrl)] as const;
     });
     await whileStarted(environment, async (client) => {
       const types = await readAll(client.types.list());
@@ -172,21 +187,40 @@ describe('npm start', { timeout: RUN_TIMEOUT_MS }, () => {
         state: 'COMPLETED',
         totals: { eventCount: 1n },
       });
+      expect(await client.costs.get(proxiedId)).toMatchObject({
+        experienceType: 'Kept',
+        totals: { eventCount: 1n },
+      });
     });
   });
 
+  /** Answers the experience that the call became. */
+  async function callThrough(gatewayUrl: string): Promise<string> {
+    const openai = new OpenAI({
+      baseURL: openaiUrl(gatewayUrl),
+      apiKey: 'none',
+      defaultHeaders: createHeaders({ experienceName: 'Kept' }),
+    });
+    const messages = [{ role: 'user' as const, content: 'What is kept?' }];
+    const answer = await openai.chat.completions.create({ model: 'gpt-4o-mini', messages });
+    return z.object({ xproxy_result: z.object({ experience_id: z.string() }) }).parse(answer).xproxy_result
+      .experience_id;
+  }
+
   async function whileStarted<Result>(
     environment: NodeJS.ProcessEnv,
-    work: (client: ExperiencesClient) => Promise<Result>,
+    work: (client: ExperiencesClient, gatewayUrl: string) => Promise<Result>,
   ): Promise<Result> {
     const start = run(START, [], environment);
     await start.printed(/Experiences is running; Ctrl-C stops it/);
     expect(start.stdout()).toContain(`http://${environment.EXPERIENCES_LISTEN}`);
     const client = new ExperiencesClient({ address: environment.EXPERIENCES_LISTEN ?? '' });
-    const result = await work(client);
+    const [, gatewayUrl = ''] = /^HTTP gateway: (\S+)$/m.exec(start.stdout()) ?? [];
+    expect(start.stdout()).toContain(`${gatewayUrl}/api/v1/proxy/openai/v1`);
+    const result = await work(client, gatewayUrl);
     client.close();
     const started = descendants(start.child.pid);
-    expect(started.filter(isServer)).toHaveLength(5);
+    expect(started.filter(isServer)).toHaveLength(6);
     start.child.kill('SIGINT');
     expect(await start.ended).toBe(0);
     await waitUntil('all that it started is gone', () => (alive(started).length === 0 ? true : undefined));
@@ -281,7 +315,7 @@ function descendants(pid: number | undefined): readonly Process[] {
 }
 
 function isServer({ command }: Process): boolean {
-  const file = /mongod |temporal |simulator\/main\.js|server\/main\.js|workflows\/main\.js/;
+  const file = /mongod |temporal |simulator\/main\.js|server\/main\.js|workflows\/main\.js|gateway\/main\.js/;
   return file.test(command) && !command.startsWith('sh ');
 }
 

@@ -27,6 +27,7 @@ import { waitUntil } from './support/wait-until.js';
  */
 
 const START_TIMEOUT_MS = 90_000;
+const BOOTSTRAP_KEY = 'a-bootstrap-key-of-at-least-32-characters';
 const execute = promisify(execFile);
 
 const Service = z.strictObject({
@@ -59,14 +60,15 @@ const compose = z
       mongodb: Service,
       temporal: Service,
       service: Service,
+      gateway: Service,
       worker: Service,
       simulator: Service,
     }),
     volumes: z.record(z.string(), z.null()),
   })
   .parse(parse(textOf('docker-compose.yml'), { merge: true }));
-const { mongodb, temporal, service, worker, simulator } = compose.services;
-const ownServices = { service, worker, simulator };
+const { mongodb, temporal, service, gateway, worker, simulator } = compose.services;
+const ownServices = { service, gateway, worker, simulator };
 const stages = readStages(textOf('Dockerfile'));
 const finalStage = stages.at(-1) ?? [];
 
@@ -101,7 +103,7 @@ describe('the image', () => {
   test('runs commands that the package has as scripts', () => {
     const { scripts } = manifest();
     expect(scripts.build).toBeDefined();
-    for (const [name, { command }] of Object.entries({ service, worker })) {
+    for (const [name, { command }] of Object.entries({ service, gateway, worker })) {
       expect(scripts[name]).toContain(command.join(' '));
     }
   });
@@ -133,11 +135,12 @@ describe('docker-compose.yml', () => {
   test('names a version for every image, and builds only ours', () => {
     const images = Object.values(compose.services).map(({ image, build }) => `${image}${build ?? ''}`);
     const ours = `experiences:${manifest().version}.`;
-    expect(images).toEqual(['mongo:7.0', 'temporalio/temporal:1.5.1', ours, ours, ours]);
+    expect(images).toEqual(['mongo:7.0', 'temporalio/temporal:1.5.1', ours, ours, ours, ours]);
   });
 
   test.each([
     ['service', 'services/server/main.ts'],
+    ['gateway', 'services/gateway/main.ts'],
     ['worker', 'workflows/main.ts'],
     ['simulator', 'services/simulator/main.ts'],
   ] as const)('sets for the %s only what the process reads', (name, entryPoint) => {
@@ -149,11 +152,17 @@ describe('docker-compose.yml', () => {
 
   test('takes the key of the provider from the environment and holds none', () => {
     expect(worker.environment.OPENAI_API_KEY).toBe(`\${OPENAI_API_KEY:-}`);
-    expect(textOf('docker-compose.yml')).not.toMatch(/sk-|password:|secret/i);
+    expect(textOf('docker-compose.yml')).not.toMatch(/sk-|exp_|password:|secret/i);
+  });
+
+  test.each(['service', 'worker'] as const)('starts no %s without a key', (name) => {
+    expect(() => resolved(ownServices[name].environment, {})).toThrow(
+      'EXPERIENCES_BOOTSTRAP_KEY must be set, in .env or the environment',
+    );
   });
 
   test('uses the provider itself unless told otherwise', () => {
-    expect(resolved(worker.environment, {})).toMatchObject({
+    expect(resolved(worker.environment, { EXPERIENCES_BOOTSTRAP_KEY: BOOTSTRAP_KEY })).toMatchObject({
       OPENAI_API_KEY: '',
       OPENAI_BASE_URL: 'https://api.openai.com/v1',
       EXPERIENCES_MODEL: 'gpt-4o-mini',
@@ -172,20 +181,29 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(service.depends_on)).toEqual(['mongodb']);
   });
 
-  test("publishes the service's port alone, and to this machine alone", () => {
+  test('publishes the ports of the service and the gateway alone, and to this machine alone', () => {
     const ports = Object.values(compose.services).flatMap((each) => each.ports);
-    expect(ports).toEqual([`127.0.0.1:\${EXPERIENCES_PORT:-50051}:50051`]);
+    expect(ports).toEqual([
+      `127.0.0.1:\${EXPERIENCES_PORT:-50051}:50051`,
+      `127.0.0.1:\${GATEWAY_PORT:-8080}:8081`,
+    ]);
   });
 
   test('keeps data in volumes that it declares', () => {
     const mounted = Object.values(compose.services).flatMap(({ volumes }) => volumes);
-    expect(mounted).toEqual(['mongodb-data:/data/db', 'temporal-data:/home/temporal']);
-    expect(Object.keys(compose.volumes)).toEqual(['mongodb-data', 'temporal-data']);
+    expect(mounted).toEqual([
+      'mongodb-data:/data/db',
+      'temporal-data:/home/temporal',
+      'gateway-outbox:/var/lib/experiences',
+    ]);
+    expect(Object.keys(compose.volumes)).toEqual(['mongodb-data', 'temporal-data', 'gateway-outbox']);
+    expect(gateway.environment.GATEWAY_OUTBOX).toMatch(/^\/var\/lib\/experiences\//);
     expect(temporal.command).toContain('--db-filename=/home/temporal/temporal.db');
   });
 
   test.each([
     ['service', 'services/server/main.ts'],
+    ['gateway', 'services/gateway/main.ts'],
     ['worker', 'workflows/main.ts'],
   ] as const)('gives the %s longer to stop than it may take', (name, entryPoint) => {
     const [, maximumMs] = /stopTimeMaxMs: ([\d_]+)/.exec(textOf(entryPoint)) ?? [];
@@ -206,11 +224,15 @@ describe('what docker-compose.yml starts', { timeout: START_TIMEOUT_MS }, () => 
   const onThisMachine = (text: string): string => {
     const loopback = text
       .replaceAll(/\b(?:mongodb|temporal|service|simulator):(?=\d)/g, '127.0.0.1:')
-      .replaceAll('0.0.0.0', '127.0.0.1');
+      .replaceAll('0.0.0.0', '127.0.0.1')
+      .replaceAll('/var/lib/experiences', join(image, 'outbox'));
     return [...ports].reduce((result, [port, free]) => result.replaceAll(port, String(free)), loopback);
   };
   const environmentOf = (name: keyof typeof ownServices): NodeJS.ProcessEnv => {
-    const given = { OPENAI_BASE_URL: 'http://simulator:8080/v1' };
+    const given = {
+      OPENAI_BASE_URL: 'http://simulator:8080/v1',
+      EXPERIENCES_BOOTSTRAP_KEY: BOOTSTRAP_KEY,
+    };
     const own = Object.entries(resolved(ownServices[name].environment, given));
     const fromImage = finalStage.filter((each) => each.name === 'ENV').map(({ rest }) => rest.split('='));
     return {
@@ -233,7 +255,7 @@ describe('what docker-compose.yml starts', { timeout: START_TIMEOUT_MS }, () => 
   };
 
   beforeAll(async () => {
-    for (const port of ['27017', '7233', '50051', '8080']) ports.set(port, await freePort());
+    for (const port of ['27017', '7233', '50051', '8080', '8081']) ports.set(port, await freePort());
     image = await temporaryFolder();
     await copyAsImage(image);
 
@@ -305,9 +327,27 @@ describe('what docker-compose.yml starts', { timeout: START_TIMEOUT_MS }, () => 
     expect(await check({ ...env, EXPERIENCES_LISTEN: `127.0.0.1:${await freePort()}` })).toBe(1);
   });
 
+  test('the gateway is ready, says so to its health check, and answers for the service', async () => {
+    await start('gateway', /"msg":"gateway ready"/);
+    const [, , ...checkArguments] = gateway.healthcheck?.test ?? [];
+    const env = environmentOf('gateway');
+    const check = (environment: NodeJS.ProcessEnv) =>
+      exitCodeOf(execute(process.execPath, checkArguments, { cwd: image, env: environment }));
+    expect(await check(env)).toBe(0);
+    expect(await check({ ...env, GATEWAY_LISTEN: `127.0.0.1:${await freePort()}` })).toBe(1);
+    const url = `http://${env.GATEWAY_LISTEN}/api/v1/experiences/types`;
+    expect((await fetch(url)).status).toBe(401);
+    const types = await fetch(url, { headers: { 'xProxy-api-key': env.EXPERIENCES_API_KEY ?? '' } });
+    expect([types.status, await types.json()]).toMatchObject([200, { items: [] }]);
+  });
+
   test('a worker runs an experience to its end, and the service knows what it cost', async () => {
     await start('worker', /"msg":"worker ready"/);
-    const client = new ExperiencesClient({ address: onThisMachine('service:50051') });
+    const address = onThisMachine('service:50051');
+    const stranger = new ExperiencesClient({ address });
+    await expect(stranger.admin.caller()).rejects.toMatchObject({ reason: 'INVALID_API_KEY' });
+    stranger.close();
+    const client = new ExperiencesClient({ address, caller: { apiKey: BOOTSTRAP_KEY } });
     const name = 'Document_Summarization';
     await client.types.create({ name, description: 'Summarises', workflowType: 'documentSummarization' });
     const document = { name: 'harbours.txt', content: Buffer.from(paragraphs(2)) };
@@ -323,7 +363,7 @@ describe('what docker-compose.yml starts', { timeout: START_TIMEOUT_MS }, () => 
     client.close();
   });
 
-  test.each(['worker', 'service', 'simulator'] as const)(
+  test.each(['worker', 'gateway', 'service', 'simulator'] as const)(
     'the %s ends in order when asked to',
     async (name) => {
       const running = processes.get(name);
@@ -337,8 +377,18 @@ describe('a process', () => {
   test.each<[file: string, environment: NodeJS.ProcessEnv, lines: string[]]>([
     [
       'services/server/main.js',
-      { EXPERIENCES_LISTEN: 'everywhere', EXPERIENCES_STRICT_IDS: 'perhaps', MONGODB_DATABASE: 'a.b' },
-      ['EXPERIENCES_LISTEN: must be host:port', 'EXPERIENCES_STRICT_IDS: ', 'MONGODB_DATABASE: '],
+      {
+        EXPERIENCES_LISTEN: 'everywhere',
+        EXPERIENCES_STRICT_IDS: 'perhaps',
+        EXPERIENCES_BOOTSTRAP_KEY: 'too short',
+        MONGODB_DATABASE: 'a.b',
+      },
+      [
+        'EXPERIENCES_LISTEN: must be host:port',
+        'EXPERIENCES_STRICT_IDS: ',
+        'EXPERIENCES_BOOTSTRAP_KEY: must be 32 to 256 visible ASCII characters',
+        'MONGODB_DATABASE: ',
+      ],
     ],
     [
       'workflows/main.js',
@@ -435,15 +485,19 @@ async function linkPackages(folder: string): Promise<void> {
 
 // The compose file
 
-/** Puts in the variables as the compose file's `${NAME:-default}` says; nothing else may follow a `$`. */
+/** Puts in the variables as the compose file's `${NAME:-default}` and `${NAME:?why}` say; nothing else may follow a `$`. */
 function resolved(
   values: Readonly<Record<string, string>>,
   given: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const entries = Object.entries(values).map(([key, value]) => {
     const text = value.replaceAll(
-      /\$\{([A-Z_]+):-([^}$]*)\}/g,
-      (_, name: string, absent: string) => given[name] || absent,
+      /\$\{([A-Z_]+):([-?])([^}$]*)\}/g,
+      (_, name: string, rule: string, rest: string) => {
+        if (given[name]) return given[name];
+        if (rule === '?') throw new Error(`${name} ${rest}`);
+        return rest;
+      },
     );
     expect(text).not.toContain('$');
     return [key, text] as const;

@@ -103,12 +103,10 @@ test('a run waits for a higher budget for 14 days at most, half as long as summa
 
 const QUICK = { startToCloseTimeoutMs: 120_000 };
 
-function activitiesOf(runState: DocumentDependencies['runState'] = service.client.runState) {
+function activitiesOf(runState: DocumentDependencies['client']['runState'] = service.client.runState) {
   const { documents, costs } = service.client;
   return createDocumentActivities({
-    documents,
-    costs,
-    runState,
+    client: { documents, costs, runState },
     model: { chat: async () => 'a summary' },
     providerTaskQueue: undefined,
   });

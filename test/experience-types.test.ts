@@ -197,6 +197,19 @@ describe('an update', () => {
     });
     expect(await types.get(name)).toEqual(before);
   });
+
+  test('keeps what is said about logging, which creating again must say too', async () => {
+    const stated = { name: 'quiet', description: 'Says nothing', loggingDisabled: true };
+    expect((await types.create(stated)).type.loggingDisabled).toBe(true);
+    expect((await types.create(stated)).alreadyExisted).toBe(true);
+    await expect(types.create({ ...stated, loggingDisabled: false })).rejects.toMatchObject({
+      reason: 'EXPERIENCE_TYPE_ALREADY_EXISTS',
+    });
+    await types.update('quiet', { description: 'Still quiet' });
+    expect((await types.get('quiet')).loggingDisabled).toBe(true);
+    await types.update('quiet', { loggingDisabled: false });
+    expect(await types.get('quiet')).toMatchObject({ description: 'Still quiet', loggingDisabled: false });
+  });
 });
 
 describe('an etag', () => {
@@ -430,6 +443,21 @@ describe('the list of types', () => {
     [2_147_483_647, true, [['-', '.', '9', 'A', 'B', 'Z', '_', 'a', 'aa', 'b']]],
   ])('in pages of %d, deleted ones shown: %s, holds each type once', async (pageSize, showDeleted, pages) => {
     expect(await names(pageSize, showDeleted)).toEqual(pages);
+  });
+
+  test('from the last name to the first holds each type once', async () => {
+    const read = async (pageToken: string) =>
+      rawOwn.call(methods.ListExperienceTypes, { pageSize: 4, pageToken, descending: true });
+    const pages = await readPages(async (pageToken) => {
+      const { experienceTypes, nextPageToken } = await read(pageToken);
+      return { items: experienceTypes.map(({ name }) => name), nextPageToken };
+    });
+    expect(pages).toEqual([['b', 'aa', 'a', '_'], ['Z', 'A', '9', '.'], ['-']]);
+    // A token of the one order is none of the other.
+    const { nextPageToken } = await read('');
+    await expect(
+      rawOwn.call(methods.ListExperienceTypes, { pageSize: 4, pageToken: nextPageToken }),
+    ).rejects.toMatchObject({ reason: 'INVALID_FIELDS' });
   });
 
   test('goes on behind its place when types come and go in between', async () => {

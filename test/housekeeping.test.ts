@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createLogger } from '../services/runtime/logger.js';
+import { createHousekeepingActivities } from '../workflows/housekeeping-activities.js';
 import {
   createHousekeepingSchedules,
   type HousekeepingName,
@@ -101,6 +103,28 @@ test('the sample passes when the books balance, and fails when they do not', asy
   expect((failure as WorkflowFailedError).cause?.message).toMatch(
     /^The books differ from the events in \d+ figures/,
   );
+});
+
+test('an application that fails does not keep the others from their turn', async () => {
+  await handleOf('sweepReservations').pause('by the test');
+  const { client } = service;
+  const { sweepExpired } = createHousekeepingActivities({
+    async *applications() {
+      yield* [{ applicationId: 'another' }, { applicationId: 'default' }];
+    },
+    // Whoever has no key may not name an application.
+    clientOf: (application) => client.as(application === 'default' ? {} : { application }),
+    logger: createLogger('test', 'fatal'),
+  });
+  const { experience } = await client.experiences.create({ experienceType: 'Feature' });
+  const { experienceId } = experience;
+  const call = { eventId: randomUUID(), experienceId, provider: 'openai', model: 'gpt-4o-mini' };
+  await client.usage.reserve({ ...call, estimate: { cost: '0.25' }, ttlMs: 1_000 });
+  await waitUntil('the reservation is closed', async () => {
+    await expect(sweepExpired()).rejects.toMatchObject({ reason: 'BOOTSTRAP_KEY_REQUIRED' });
+    const events = await readAll(client.usage.list(experienceId));
+    return events.length > 0 ? true : undefined;
+  });
 });
 
 /** Triggers a schedule and answers what the run that it starts returns. */

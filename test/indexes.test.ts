@@ -22,6 +22,7 @@ const TODAY = {
   endTime: new Date((Math.floor(Date.now() / DAY_MS) + 1) * DAY_MS),
 };
 const PAGE = 20;
+const EVENT = newUuid();
 const TYPES = ['Summary', 'Chat', 'Search'];
 
 let service: TestService;
@@ -51,7 +52,13 @@ beforeAll(async () => {
   });
   const alive = experiences[0] ?? '';
   await inParallel(200, 1, async (index) => {
-    await client.usage.record({ ...call, experienceId: alive, operationKey: `operation ${index}` });
+    await client.usage.record({
+      ...call,
+      ...(index === 7 ? { eventId: EVENT } : {}),
+      experienceId: alive,
+      operationKey: `operation ${index}`,
+      providerResponseId: `answer ${index}`,
+    });
   });
   await inParallel(60, 1, async () => {
     await client.runState.appendTurn(conversation, { turnId: newUuid(), question: 'q', answer: 'a' });
@@ -205,6 +212,13 @@ describe('a call touches what its key names:', () => {
       () => client.usage.record({ ...call, experienceId: experiences[0] ?? '', operationKey: 'operation 7' }),
       2,
     ],
+    ['a recorded event', () => client.usage.get(EVENT), 1],
+    [
+      'an event by the id of its answer',
+      () => client.usage.get({ provider: 'openai', providerResponseId: 'answer 7' }),
+      1,
+    ],
+    ['the properties of an event', () => client.usage.updateProperties(EVENT, { set: { key: 'value' } }), 1],
     ['the creation of an experience', () => client.experiences.create({ experienceType: 'Chat' }), 2],
     [
       'the properties of an experience',
@@ -252,6 +266,8 @@ describe('a call touches what its key names:', () => {
     // The rest reads as many types or prices as the application has.
     ['a new type', () => client.types.create({ name: 'Another', description: 'Another' }), 10],
     ['the first record after it', () => client.usage.record({ ...call, experienceType: 'Another' }), 70],
+    ['the providers that have prices', () => client.prices.providersPage({ pageSize: 5 }), 80],
+    ['the end of all prices of a model', () => client.prices.retireModel('provider 0', 'model 0'), 80],
     ['a price and its end', priceAndEnd, 80],
     ['an estimate', () => client.costs.estimate(call), 80],
   ])('%s', async (_what, send, keysMax) => {

@@ -514,6 +514,12 @@ describe('a reset', () => {
       eventCount: 7n,
       blockedCount: 2n,
       blockedExternalCount: 1n,
+      spentInputCost: '0',
+      spentOutputCost: '5.5',
+      okCount: 0n,
+      exceededCount: 0n,
+      overrunCount: 0n,
+      failedCount: 0n,
     });
     expect(limit).toMatchObject({ state: 'OK', period: { number: 2, endTime: undefined, ...NOTHING } });
     expect(await limits.get(limitId)).toEqual({ limit, pastPeriods: [endedPeriod] });

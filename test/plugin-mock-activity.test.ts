@@ -4,6 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { type ActivityInterceptorsFactory, DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExperiencesError, type UsageEvent } from '../services/client/index.js';
+import type { UsagePort } from '../services/client/settle.js';
 import { ATTRIBUTION_HEADER, type AttributionHeader } from '../services/domain/attribution-header.js';
 import { parseUuid } from '../services/domain/uuid.js';
 import { type InterceptorSettings, meteringInterceptor } from '../workflows/plugin/activity-interceptor.js';
@@ -13,7 +14,6 @@ import { clientInterceptors } from '../workflows/plugin/client-interceptors.js';
 import { currentExperience } from '../workflows/plugin/experience-context.js';
 import { currentScope } from '../workflows/plugin/metering-scope.js';
 import { uuidAtEnd } from '../workflows/plugin/resolve-attribution.js';
-import type { UsagePort } from '../workflows/plugin/settlement.js';
 import { UsageOutbox } from '../workflows/plugin/usage-outbox.js';
 import {
   aiSdkExtractors,
@@ -171,7 +171,6 @@ describe('an extractor', () => {
     expect(totals.openReservationCount).toBe(open);
   });
 
-  const errorOf = (fields: object, cause?: unknown) => Object.assign(new Error('refused', { cause }), fields);
   test.each<[activityType: string, error: Error, open: bigint]>([
     ['invokeModel', errorOf({ statusCode: 429 }), 0n],
     ['invokeEmbeddingModel', errorOf({ statusCode: 401 }), 0n],
@@ -197,6 +196,26 @@ describe('an extractor', () => {
   });
 });
 
+describe('a metered call that throws without a report', () => {
+  test.each([
+    ['is released where the provider refused to work', errorOf({ status: 429 }), 0n],
+    ['is released where that is the cause', errorOf({}, errorOf({ statusCode: 400 })), 0n],
+    ['stays reserved where the provider failed', errorOf({ status: 500 }), 1n],
+    ['stays reserved where nobody knows', errorOf({}), 1n],
+  ])('%s', async (_name, error, open) => {
+    const header = headerOf({ experienceType: 'Metered' });
+    const environment = new MockActivityEnvironment(WORKFLOW_INFO, {
+      interceptors: [withHeader(header), meteringInterceptor(settings())],
+      logger: new DefaultLogger('ERROR'),
+    });
+    const call = { provider: 'openai', model: 'gpt-4o-mini' };
+    const refused = metered.bind(undefined, call, { cost: '0.5' }, () => Promise.reject(error));
+    await expect(environment.run(refused)).rejects.toBe(error);
+    const { totals } = await service.client.costs.get(header.experienceId ?? '');
+    expect(totals.openReservationCount).toBe(open);
+  });
+});
+
 describe('the outbox', () => {
   test('is bounded: what is over the bound, refused or left at the end is counted and logged', async () => {
     const errors: string[] = [];
@@ -206,14 +225,16 @@ describe('the outbox', () => {
     };
     const away = await startTestService();
     await away.stopServer();
-    const outbox = new UsageOutbox(away.client.usage, logger, { itemsMax: 2 });
-    for (let index = 0; index < 3; index += 1) outbox.add({ kind: 'release', eventId: randomUUID() });
+    const outbox = new UsageOutbox(logger, { itemsMax: 2 });
+    for (let index = 0; index < 3; index += 1)
+      outbox.add({ kind: 'release', eventId: randomUUID() }, away.client.usage);
     expect([outbox.size, outbox.lostCount]).toEqual([2, 1]);
     await outbox.drain(300);
     expect([outbox.size, outbox.lostCount]).toEqual([0, 3]);
     expect(errors).toEqual(Array.from({ length: 3 }, () => 'a paid call could not be settled'));
-    const refusing = new UsageOutbox(service.client.usage, logger);
-    refusing.add({ kind: 'record', record: { eventId: randomUUID(), provider: '', model: '', units: {} } });
+    const refusing = new UsageOutbox(logger);
+    const bad = { eventId: randomUUID(), provider: '', model: '', units: {} };
+    refusing.add({ kind: 'record', record: bad }, service.client.usage);
     await refusing.drain(5_000);
     expect([refusing.size, refusing.lostCount]).toEqual([0, 1]);
     away.client.close();
@@ -243,8 +264,9 @@ describe('the outbox', () => {
       },
     };
     const silent = { warn: () => undefined, error: () => undefined };
-    const outbox = new UsageOutbox(counting, silent);
-    for (let index = 0; index < 100; index += 1) outbox.add({ kind: 'release', eventId: randomUUID() });
+    const outbox = new UsageOutbox(silent);
+    for (let index = 0; index < 100; index += 1)
+      outbox.add({ kind: 'release', eventId: randomUUID() }, counting);
     await outbox.drain(20_000);
     expect([outbox.size, outbox.lostCount, sent.size, underWayMax]).toEqual([0, 0, 100, 16]);
     expect(Math.max(...sent.values())).toBe(2);
@@ -438,15 +460,20 @@ function withHeader(header: AttributionHeader): ActivityInterceptorsFactory {
   });
 }
 
+/** As providers' clients throw them. */
+function errorOf(fields: object, cause?: unknown): Error {
+  return Object.assign(new Error('refused', { cause }), fields);
+}
+
 function settings(): InterceptorSettings {
   logged = [];
   const log = (_fields: object, message: string) => void logged.push(message);
   const logger = { warn: log, error: log };
   const { usage } = service.client;
   return {
-    usage,
+    usageOf: () => usage,
     logger,
-    outbox: new UsageOutbox(usage, logger),
+    outbox: new UsageOutbox(logger),
     settleDelayMs: 0,
     mode: 'reserve',
     onBudget: 'fail',

@@ -31,18 +31,19 @@ afterAll(async () => {
 });
 
 test('the examples of the README type-check', async () => {
-  const [client = '', recorder, reserving, plugin = ''] = await examples();
+  const [client = '', recorder, gateway = '', reserving, plugin = ''] = await examples();
   await writeFile(join(folder, 'client.ts'), client);
   await writeFile(
     join(folder, 'many-calls.ts'),
     [CALLS, client.replace(CLOSE, ''), recorder, reserving].join('\n'),
   );
+  await writeFile(join(folder, 'gateway.ts'), gateway);
   await writeFile(join(folder, 'plugin.ts'), [EXISTING_WORKER, plugin].join('\n'));
   expect(await typeErrors()).toBe('');
 }, 60_000);
 
 test('the plugin takes ten lines, and meters somebody’s worker', async () => {
-  const plugin = (await examples()).at(3) ?? '';
+  const plugin = (await examples()).at(4) ?? '';
   const lines = plugin.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('import '));
   expect(lines.filter((line) => !line.includes('Worker.create')).length).toBeLessThanOrEqual(10);
 

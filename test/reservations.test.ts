@@ -133,6 +133,36 @@ describe('a reservation', () => {
     });
   });
 
+  test('that holds nothing is refused as one without an estimate, and its estimate stands for the lost call', async () => {
+    const { reservation } = await reserve({
+      experienceType: 'Capped',
+      estimate: { cost: '5' },
+      holdsNothing: true,
+    });
+    expect(reservation).toMatchObject({ state: 'OPEN', estimatedCost: { total: '5' } });
+    const { experienceId = '' } = reservation;
+    const limits = async () =>
+      (await reserve({ experienceId, estimate: { cost: '0.01' }, holdsNothing: true })).limits;
+    expect(await limits()).toMatchObject([{ spentCost: '0', heldCost: '0', state: 'OK' }]);
+    expect(await totalsOf(experienceId)).toMatchObject({ heldCost: '0', openReservationCount: 2n });
+    await expire(reservation.eventId);
+    expect(await sweep()).toEqual({ unsettledCount: 1, settledCount: 0, more: false });
+    expect(await totalsOf(experienceId)).toMatchObject({
+      cost: { total: '5' },
+      unsettledCost: '5',
+      heldCost: '0',
+      openReservationCount: 1n,
+    });
+    expect(await reasonOf(limits())).toMatchObject({ reason: 'LIMIT_REACHED' });
+    await record({ eventId: reservation.eventId });
+    expect(await totalsOf(experienceId)).toMatchObject({
+      cost: { total: '0.00045' },
+      unsettledCost: '0',
+      heldCost: '0',
+    });
+    expect(await limits()).toMatchObject([{ spentCost: '0.00045', heldCost: '0' }]);
+  });
+
   test('made again answers the same one and holds once; with other content it is a conflict', async () => {
     const wanted = { eventId: randomUUID(), experienceType: 'Summary' };
     const first = await reserve(wanted);

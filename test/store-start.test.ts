@@ -181,7 +181,7 @@ describe('a database of a newer release', () => {
     const before = await schema.find().sort({ _id: 1 }).toArray();
     for (const prices of [catalogue, catalogue.slice(0, 20)]) {
       await expect(openLedger({ uri, databaseName, catalogue: prices })).rejects.toThrow(
-        'The database has schema version 999 of a newer release; this one knows 3.',
+        'The database has schema version 999 of a newer release; this one knows 4.',
       );
     }
     expect(await schema.find().sort({ _id: 1 }).toArray()).toEqual(before);
@@ -201,10 +201,42 @@ test('a database of version 2 gets what it lacks when it is opened, and keeps wh
   expect((await indexesOf(db)).limits).toContain('by_taken_name');
   expect(await db.collection<SchemaRow>('schema').findOne({ _id: 'version' })).toEqual({
     _id: 'version',
-    v: 3,
+    v: 4,
   });
   expect(await db.collection('prices').countDocuments()).toBe(catalogue.length);
   await db.client.close();
+});
+
+test('a database of version 3 learns what its limits were charged for input', async () => {
+  const service = await startTestService();
+  const mongo = new MongoClient(inject('mongodbUri'));
+  onTestFinished(() => mongo.close());
+  const { databaseName } = service.options;
+  const db = mongo.db(databaseName);
+  const { limits, usage } = service.client;
+  const ids: string[] = [];
+  for (const type of ['ALLOW', 'BLOCK'] as const)
+    ids.push((await limits.create({ name: type, maxCost: '1', type })).limit.limitId);
+  const call = { provider: 'openai', model: 'gpt-4o-mini', units: { text: { input: 1_000, output: 500 } } };
+  await usage.record({ ...call, limitIds: ids });
+  for (const limitId of ids) await limits.reset(limitId);
+  for (const _time of [1, 2]) await usage.record({ ...call, limitIds: ids });
+  await service.stop();
+  await db.collection('limit_sums').updateMany({}, { $unset: { si: '', ko: '', ke: '', kv: '', kf: '' } });
+  await db.collection<SchemaRow>('schema').updateOne({ _id: 'version' }, { $set: { v: 3 } });
+
+  const again = await startTestService({ databaseName });
+  onTestFinished(() => again.stop());
+  for (const limitId of ids) {
+    const { limit, pastPeriods } = await again.client.limits.get(limitId);
+    const current = { spentCost: '0.0009', spentInputCost: '0.0003', spentOutputCost: '0.0006', okCount: 0n };
+    expect(limit.period).toMatchObject(current);
+    expect(pastPeriods).toMatchObject([{ spentCost: '0.00045', spentInputCost: '0.00015' }]);
+  }
+  for await (const message of again.client.admin.verify({ deep: true })) {
+    if ('summary' in message) expect(message).toMatchObject({ summary: { differenceCount: 0n } });
+    else expect(message).not.toHaveProperty('difference');
+  }
 });
 
 describe('a database of version 1', () => {
@@ -277,6 +309,7 @@ describe('a database of version 1', () => {
       'by_event_time',
       'by_experience',
       'by_limit',
+      'by_provider_response',
       'by_useful_operation',
       'unpriced_by_event_time',
     ]);
@@ -285,7 +318,7 @@ describe('a database of version 1', () => {
     expect(kept.map(({ _id, v }) => [_id, v])).toEqual([
       ['catalogue', undefined],
       ['page-token-key', undefined],
-      ['version', 3],
+      ['version', 4],
     ]);
     expect(await pricesAndRevision(db)).toEqual([catalogue.length, 8]);
   });
@@ -335,15 +368,17 @@ describe('the catalogue', () => {
   });
 });
 
-/** As the migration of version 3 leaves it. */
+/** As the migration of version 4 leaves it. */
 async function expectSchema(db: Db): Promise<void> {
   expect(await indexesOf(db)).toEqual({
     applications: ['_id_'],
+    api_keys: ['_id_', 'by_application'],
     events: [
       '_id_',
       'by_event_time',
       'by_experience',
       'by_limit',
+      'by_provider_response',
       'by_useful_operation',
       'unpriced_by_event_time',
     ],
@@ -369,11 +404,11 @@ async function expectSchema(db: Db): Promise<void> {
   expect(await pricesAndRevision(db)).toEqual([catalogue.length, 1]);
   expect(await db.collection<SchemaRow>('applications').find().sort({ _id: 1 }).toArray()).toEqual([
     { _id: '', r: 1 },
-    { _id: 'default', r: 1 },
+    { _id: 'default', r: 1, c: expect.any(Date) },
   ]);
   const rows = await db.collection<SchemaRow>('schema').find().sort({ _id: 1 }).toArray();
   expect(rows.map(({ _id }) => _id)).toEqual(['catalogue', 'page-token-key', 'version']);
-  expect(rows.at(-1)).toEqual({ _id: 'version', v: 3 });
+  expect(rows.at(-1)).toEqual({ _id: 'version', v: 4 });
 }
 
 async function indexesOf(db: Db): Promise<Record<string, readonly string[]>> {

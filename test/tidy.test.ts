@@ -34,6 +34,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'services/runtime',
   ],
   'services/client': ['services/contract', 'services/domain'],
+  'services/gateway': ['services/client', 'services/domain', 'services/providers', 'services/runtime'],
   'services/cli': ['services/client', 'services/domain', 'services/runtime'],
   'services/simulator': [],
   'services/stack': ['services/cli', 'services/client', 'services/domain', 'services/runtime'],
@@ -57,10 +58,11 @@ const PACKAGE_HOMES: readonly (readonly [name: RegExp, folders: readonly string[
   [/^@temporalio\//, ['services/server', 'services/stack', 'workflows', 'workflows/plugin']],
 ];
 
-/** Not installed where the service runs: these are used from a checkout, to fetch servers and to seed prices. */
+/** Not installed where the service runs: these are used from a checkout, to fetch servers, to show a stock client and to seed prices. */
 const DEVELOPMENT_IMPORTS: readonly (readonly [folder: string, name: string])[] = [
   ['services/stack/', '@temporalio/testing'],
   ['services/stack/', 'mongodb-memory-server-core'],
+  ['services/stack/', 'openai'],
   ['services/pricing/seed/', '@pydantic/genai-prices'],
 ];
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExperiencesError } from '../services/client/index.js';
-import type { UsagePort } from '../workflows/plugin/settlement.js';
+import type { UsagePort } from '../services/client/settle.js';
 import { UsageOutbox } from '../workflows/plugin/usage-outbox.js';
 import { ExperiencesPlugin, metered } from '../workflows/plugin/worker.js';
 import { startTestService, type TestService } from './support/service.js';
@@ -61,29 +61,29 @@ test('a full outbox gives up a release, which may never have been reserved, for 
   let isAway = true;
   const recorded: string[] = [];
   const { usage } = service.client;
-  const outbox = new UsageOutbox(
-    {
-      reserve: (reservation) => usage.reserve(reservation),
-      async release(eventId) {
-        if (isAway) throw unavailable();
-        return usage.release(eventId);
-      },
-      async record(record) {
-        if (isAway) throw unavailable();
-        recorded.push(record.eventId ?? '');
-        return usage.record(record);
-      },
+  const port: UsagePort = {
+    reserve: (reservation) => usage.reserve(reservation),
+    async release(eventId) {
+      if (isAway) throw unavailable();
+      return usage.release(eventId);
     },
-    SILENT,
-    { itemsMax: 2 },
-  );
+    async record(record) {
+      if (isAway) throw unavailable();
+      recorded.push(record.eventId ?? '');
+      return usage.record(record);
+    },
+  };
+  const outbox = new UsageOutbox(SILENT, { itemsMax: 2 });
   const paid = [randomUUID(), randomUUID(), randomUUID()];
   const add = (eventId = '') =>
-    outbox.add({
-      kind: 'record',
-      record: { eventId, provider: 'openai', model: 'gpt-4o-mini', units: UNITS },
-    });
-  outbox.add({ kind: 'release', eventId: randomUUID() });
+    outbox.add(
+      {
+        kind: 'record',
+        record: { eventId, provider: 'openai', model: 'gpt-4o-mini', units: UNITS },
+      },
+      port,
+    );
+  outbox.add({ kind: 'release', eventId: randomUUID() }, port);
   add(paid[0]);
   expect(outbox.isFull).toBe(true);
   add(paid[1]);

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -51,7 +52,11 @@ async function storedIds(databaseName = service.options.databaseName): Promise<R
 
 /** A service of one method, to see what our client sends and to answer what ours never would. */
 async function startOddService(
-  handle: (sequence: string, eventIds: readonly string[], stream: number) => object | undefined,
+  handle: (
+    sequence: string,
+    eventIds: readonly string[],
+    stream: number,
+  ) => object | undefined | Promise<object>,
 ): Promise<string> {
   const server = new Server();
   let streams = 0;
@@ -60,9 +65,9 @@ async function startOddService(
       streams += 1;
       const stream = streams;
       odd.on('error', () => undefined);
-      odd.on('data', (message: { sequence: string; records: { eventId: string }[] }) => {
+      odd.on('data', async (message: { sequence: string; records: { eventId: string }[] }) => {
         const ids = message.records.map(({ eventId }) => eventId);
-        const answer = handle(message.sequence, ids, stream);
+        const answer = await handle(message.sequence, ids, stream);
         if (answer !== undefined) odd.write(answer);
       });
       odd.on('end', () => odd.end());
@@ -97,6 +102,7 @@ describe('a recorder', () => {
       unpricedUnits: [],
       warnings: [],
       settlement: 'NONE',
+      limits: [],
     } satisfies UsageAck);
     expect((await service.client.costs.get(experienceId)).totals.cost.total).toBe('0.00045');
   });
@@ -174,6 +180,33 @@ describe('a recorder', () => {
     await usage.close();
     client.close();
   });
+
+  test.each([
+    [0, [16, 16, 16]],
+    [2_000, [16, 32]],
+  ])(
+    'waits at most %d ms for those who were answered just now to come back',
+    async (gatherMaxMs, expected) => {
+      const sizes: number[] = [];
+      const address = await startOddService(async (sequence, ids) => {
+        sizes.push(ids.length);
+        await sleep(400);
+        return { ackedSequence: sequence, ...acks(ids) };
+      });
+      const client = new ExperiencesClient({ address });
+      const usage = client.usage.recorder({ gatherMaxMs });
+      const first = times(16, async () => {
+        await usage.record(call);
+        await sleep(5);
+        await usage.record(call);
+      });
+      await waitUntil('the first are under way', () => (sizes.length === 1 ? true : undefined));
+      await Promise.all([...first, ...times(16, () => usage.record(call))]);
+      expect(sizes).toEqual(expected);
+      await usage.close();
+      client.close();
+    },
+  );
 
   test('has at most 8 messages under way', async () => {
     const seen: string[] = [];

@@ -189,6 +189,7 @@ const SPOILED: readonly Spoiled[] = [
     () => [
       `LIMIT ${watch} 1 event_count: 2, 0, -2`,
       `LIMIT ${watch} 1 spent_cost: 0.00495, 0, -0.00495`,
+      `LIMIT ${watch} 1 spent_input_cost: 0.00165, 0, -0.00165`,
       `LIMIT ${watch} 1 held_cost: 0.5, 0, -0.5`,
       `LIMIT ${watch} 1 unsettled_cost: 0.0045, 0, -0.0045`,
     ],

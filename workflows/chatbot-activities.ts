@@ -16,6 +16,7 @@ import { RunOutputWriter } from './run-output-writer.js';
 import { StretchCache } from './stretch-cache.js';
 
 export interface ChatbotDependencies {
+  /** Asked anew in each activity: it is that of the run's application. */
   readonly client: Pick<ExperiencesClient, 'documents' | 'runState' | 'costs'>;
   readonly chatModel: ModelClientOptions;
   readonly embeddingModel: ModelClientOptions;
@@ -96,7 +97,8 @@ export function createChatbotActivities(dependencies: ChatbotDependencies) {
       );
       if (vector === undefined) throw new Error('one text has one vector');
       const passages = await cache.passages(
-        `${experienceId}/${documentId}`,
+        // By the run, not the experience: another application may have the same id.
+        `${Context.current().info.workflowExecution?.workflowId}/${documentId}`,
         input.stretchCount,
         async (index) => {
           const stretch = await readStretch(answersOf(client, experienceId), stretchKey(documentId, index));

@@ -8,9 +8,12 @@ import { SectionPlanner } from './section-planner.js';
 import { createSummarizer, type SummarizationDependencies } from './summarization-activities.js';
 
 export interface DocumentDependencies extends SummarizationDependencies {
-  readonly documents: Pick<ExperiencesClient['documents'], 'read' | 'readText'>;
-  readonly runState: Pick<ExperiencesClient['runState'], 'getAnswer' | 'putAnswer'>;
-  readonly costs: Pick<ExperiencesClient['costs'], 'get'>;
+  /** Asked anew in each activity: it is that of the run's application. */
+  readonly client: {
+    readonly documents: Pick<ExperiencesClient['documents'], 'read' | 'readText'>;
+    readonly runState: Pick<ExperiencesClient['runState'], 'getAnswer' | 'putAnswer'>;
+    readonly costs: Pick<ExperiencesClient['costs'], 'get'>;
+  };
   /** The task queue of the activities that call the provider; undefined: that of the run. */
   readonly providerTaskQueue: string | undefined;
 }
@@ -20,7 +23,7 @@ export interface DocumentDependencies extends SummarizationDependencies {
  * summary is kept under a key of its own, by which the next step finds it. One that is kept is never paid again.
  */
 export function createDocumentActivities(dependencies: DocumentDependencies) {
-  const { documents, runState, costs } = dependencies;
+  const { client } = dependencies;
   const ask = createSummarizer(dependencies);
 
   const askedTimes = new Map<string, number>();
@@ -31,7 +34,7 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
     if (askedTimes.size >= ASKED_TIMES_MAX) askedTimes.clear();
     askedTimes.set(experienceId, now);
     try {
-      return { spent: (await costs.get(experienceId)).totals.cost.total };
+      return { spent: (await client.costs.get(experienceId)).totals.cost.total };
     } catch {
       return {}; // A figure that is missing for a while does no harm; the call that was paid stands.
     }
@@ -44,7 +47,7 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
   ): Promise<readonly string[]> => {
     const texts = await Promise.all(
       keys.map(async (key) => {
-        const kept = await runState.getAnswer(experienceId, key);
+        const kept = await client.runState.getAnswer(experienceId, key);
         if (kept !== undefined) return [decode(kept)];
         if (isPartial) return [];
         throw ApplicationFailure.nonRetryable(`The summary ${key} is no longer kept.`, 'SummaryLost');
@@ -62,11 +65,11 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
     const attemptEndMs = Date.now() + Context.current().info.startToCloseTimeoutMs;
     // Together: a summary that is kept already is rare.
     const [kept, source] = await readService(() =>
-      Promise.all([runState.getAnswer(experienceId, key), read()]),
+      Promise.all([client.runState.getAnswer(experienceId, key), read()]),
     );
     if (kept === undefined) {
       const text = (await make(source)).slice(0, SUMMARY_LENGTH_MAX);
-      await keepPaid(() => runState.putAnswer(experienceId, key, text), attemptEndMs);
+      await keepPaid(() => client.runState.putAnswer(experienceId, key, text), attemptEndMs);
     }
     return spentBy(experienceId);
   };
@@ -74,7 +77,7 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
   return {
     /** Cuts a document into sections for workflows of their own; one that is small stays whole. */
     async planDocument({ documentId, chunkTokens, parallelCalls }: PlanDocumentInput): Promise<DocumentPlan> {
-      const planner = await readService(() => planOf(documents.read(documentId)));
+      const planner = await readService(() => planOf(client.documents.read(documentId)));
       const chunkCount = planner.chunkCount(chunkTokens);
       const slots = Math.min(parallelCalls, SECTIONS_UNDER_WAY_MAX);
       // Whole rounds of sections, so that none is left over when the others are done.
@@ -91,7 +94,7 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
 
     /** Where the chunks of a section are. */
     async planSection({ documentId, range, chunkTokens }: PlanSectionInput): Promise<readonly ByteRange[]> {
-      const text = await readService(() => documents.readText(documentId, range.offset, range.length));
+      const text = await readService(() => client.documents.readText(documentId, range.offset, range.length));
       return chunkRanges(text, chunkTokens, range.offset);
     },
 
@@ -99,7 +102,7 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
     async summarizeRange({ documentId, range, ...target }: SummarizeRangeInput): Promise<Spent> {
       return summary(
         target,
-        () => documents.readText(documentId, range.offset, range.length),
+        () => client.documents.readText(documentId, range.offset, range.length),
         (text) => ask.part(text, target.step),
       );
     },
@@ -115,7 +118,7 @@ export function createDocumentActivities(dependencies: DocumentDependencies) {
 
     /** What the experience has cost: asked while nothing is under way, so every call is in it. */
     async readSpent({ experienceId }: ReadSpentInput): Promise<Spent> {
-      return { spent: (await costs.get(experienceId)).totals.cost.total };
+      return { spent: (await client.costs.get(experienceId)).totals.cost.total };
     },
 
     /** The texts of summaries, one after the other: the result of the run. */

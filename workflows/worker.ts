@@ -16,6 +16,7 @@ import { createHousekeepingActivities } from './housekeeping-activities.js';
 import { createHousekeepingSchedules } from './housekeeping-schedules.js';
 import { ModelClient, type ModelClientOptions } from './model-client.js';
 import { ExperiencesPlugin } from './plugin/worker.js';
+import { RunClients } from './run-clients.js';
 import { createSummarizationActivities } from './summarization-activities.js';
 
 export interface WorkerOptions {
@@ -24,6 +25,11 @@ export interface WorkerOptions {
   readonly taskQueue: string;
   /** `host:port` of the Experiences service, where usage is recorded. */
   readonly serviceAddress: string;
+  /**
+   * The worker's key. The bootstrap key serves runs and keeps the books of every application, any other of its own; absent:
+   * none, for a service that asks for none.
+   */
+  readonly apiKey?: string | undefined;
   readonly model: ModelClientOptions;
   /** By which documents are searched. */
   readonly embeddingModel: ModelClientOptions;
@@ -64,12 +70,16 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       });
     },
   );
-  const client = new ExperiencesClient({ address: options.serviceAddress });
+  const { apiKey } = options;
+  const client = new ExperiencesClient({
+    address: options.serviceAddress,
+    caller: apiKey === undefined ? {} : { apiKey },
+  });
+  const runClients = new RunClients(client, apiKey);
   const identity = `${process.pid}@experiences-worker`;
   const { role = 'all', taskQueue, model, logger } = options;
   const providerQueue = providerTaskQueue(taskQueue, model.provider);
   const calls = { model: new ModelClient(model) };
-  const { documents, runState, costs, admin, prices } = client;
   const worker = await Worker.create({
     connection,
     namespace: options.temporalNamespace,
@@ -80,21 +90,30 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       ...createSummarizationActivities(calls),
       ...createDocumentActivities({
         ...calls,
-        documents,
-        runState,
-        costs,
+        client: runClients,
         providerTaskQueue: role === 'all' ? undefined : providerQueue,
       }),
       ...createChatbotActivities({
-        client,
+        client: runClients,
         chatModel: model,
         embeddingModel: options.embeddingModel,
         providerTaskQueue: role === 'all' ? undefined : providerQueue,
       }),
-      ...createHousekeepingActivities({ admin, prices, logger }),
+      ...createHousekeepingActivities({
+        applications: () => client.admin.listApplications(),
+        clientOf: (application) => runClients.ofApplication(application),
+        logger,
+      }),
     },
     // Its calls take seconds: to settle each at once costs nothing, and whoever waits for a run reads all it has cost.
-    plugins: [new ExperiencesPlugin({ client, logger, heartbeat: true, settleDelayMs: 0 })],
+    plugins: [
+      new ExperiencesPlugin({
+        client: (workflowId) => runClients.ofWorkflow(workflowId),
+        logger,
+        heartbeat: true,
+        settleDelayMs: 0,
+      }),
+    ],
     maxConcurrentActivityTaskExecutions: options.providerCallsMax ?? ACTIVITIES_MAX,
     // A cancellation reaches an activity with the answer to a heartbeat.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,

@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { CostDimension, Price, UnitsInput } from '../client/index.js';
+import { SCOPES, type Scope } from '../domain/api-key.js';
+import { applicationIdRule } from '../domain/application.js';
 import { perUnitPrice } from './money-text.js';
 
 /** What options and arguments are read into. Each reader throws commander's error, whose text follows the option's name. */
@@ -38,6 +40,20 @@ export function tag(text: string, earlier: readonly string[] | undefined): reado
 export function address(text: string): string {
   if (isAddress(text)) return text;
   throw new InvalidArgumentError('It must be host:port.');
+}
+
+export function applicationId(text: string): string {
+  const wrong = applicationIdRule(text);
+  if (wrong === undefined) return text;
+  throw new InvalidArgumentError(`It ${wrong}.`);
+}
+
+/** `read,record`: each at most once. */
+export function scopes(text: string): readonly Scope[] {
+  const stated = text.split(',').map((name) => SCOPES.find((scope) => scope.toLowerCase() === name.trim()));
+  if (stated.includes(undefined) || new Set(stated).size < stated.length)
+    throw new InvalidArgumentError('It must be one or more of read,record,admin.');
+  return stated.filter((scope) => scope !== undefined);
 }
 
 export function isAddress(text: string): boolean {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { address, seconds } from './argument-values.js';
+import { addApplicationCommands } from './application-commands.js';
+import { address, applicationId, seconds } from './argument-values.js';
 import { addAskCommand } from './ask-command.js';
 import { addBookCommands } from './book-commands.js';
 import { addCostCommands } from './cost-commands.js';
@@ -7,6 +8,7 @@ import { addDocumentCommands } from './document-commands.js';
 import { toErrorReport } from './error-report.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 import { addExperienceCommands } from './experience-commands.js';
+import { addKeyCommands } from './key-commands.js';
 import { addLimitsCommands } from './limits-commands.js';
 import { Output } from './output.js';
 import { addPriceCommands } from './price-commands.js';
@@ -34,6 +36,8 @@ export async function runCommandLine(
   addPriceCommands(program, session);
   addLimitsCommands(program, session);
   addBookCommands(program, session);
+  addApplicationCommands(program, session);
+  addKeyCommands(program, session);
   try {
     await program.parseAsync(commandLine, { from: 'user' });
     return EXIT_CODE.done;
@@ -56,6 +60,11 @@ function createProgram({ environment, stdout, stderr }: Surroundings, json: bool
       'where the service is; else EXPERIENCES_ADDRESS',
       address,
       environment.EXPERIENCES_ADDRESS || ADDRESS_DEFAULT,
+    )
+    .option(
+      '--application <id>',
+      "whose data, with the bootstrap key; else the key's own, or default",
+      applicationId,
     )
     .option('--json', 'print one JSON document, for programs')
     .option(
@@ -87,9 +96,14 @@ Exit codes:
   3    the service cannot be reached
   130  interrupted while watching
 
+The address is that of the gRPC service. Programs that speak HTTP call the gateway, at http://127.0.0.1:8080
+or where its GATEWAY_LISTEN says; \`npm start\` tells it.
+
 With --json the result is one JSON document on standard output: money as exact decimal strings, times in
 ISO 8601, counts as numbers (as strings beyond 2^53), lists as an array. Errors and notices are JSON objects
 on standard error, one a line.
+
+A service that asks for keys is called with the one in EXPERIENCES_API_KEY.
 
 Examples:
   experiences types create Summary --description 'Summarises a document'

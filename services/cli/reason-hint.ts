@@ -6,6 +6,16 @@ export function hintFor({ code, reason, metadata }: ExperiencesError): string | 
   const limit = metadata.limit_id ?? '<id>';
   const experience = metadata.experience_id ?? '<id>';
   switch (reason) {
+    case 'INVALID_API_KEY':
+      return 'Set EXPERIENCES_API_KEY to a live key; `experiences keys create` makes one, by who has a key with the scope admin or the bootstrap key.';
+    case 'SCOPE_MISSING':
+      return 'A key keeps its scopes: `experiences keys create --scopes …` makes another one.';
+    case 'BOOTSTRAP_KEY_REQUIRED':
+      return 'The bootstrap key is the EXPERIENCES_BOOTSTRAP_KEY of the service: set EXPERIENCES_API_KEY to it.';
+    case 'APPLICATION_NOT_FOUND':
+      return '`experiences apps list` shows the applications there are; `experiences apps create` makes one.';
+    case 'API_KEY_NOT_FOUND':
+      return '`experiences keys list` shows keys with their ids.';
     case 'EXPERIENCE_TYPE_NOT_FOUND':
       return '`experiences types list` shows the types there are; `experiences types create` makes one.';
     case 'EXPERIENCE_TYPE_VERSION_NOT_FOUND':

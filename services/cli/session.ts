@@ -19,6 +19,8 @@ export interface GlobalOptions {
   readonly address: string;
   /** Seconds. */
   readonly timeout: number;
+  /** Absent: that of the key. */
+  readonly application?: string;
 }
 
 /** One call of the command: its global options, its connection, its output. */
@@ -42,7 +44,15 @@ export class Session {
     }
     const timeoutMs = options.timeout * 1_000;
     await assertReachable(options.address, timeoutMs);
-    const client = new ExperiencesClient({ address: options.address, timeoutMs });
+    const { address, application } = options;
+    const apiKey = this.surroundings.environment.EXPERIENCES_API_KEY || undefined;
+    if (apiKey !== undefined && !VISIBLE_ASCII.test(apiKey))
+      throw new CommandError('BAD_USAGE', 'EXPERIENCES_API_KEY holds characters that no key has.');
+    const caller = {
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(application === undefined ? {} : { application }),
+    };
+    const client = new ExperiencesClient({ address, timeoutMs, caller });
     try {
       await work({ client, output: this.#output });
     } finally {
@@ -50,3 +60,5 @@ export class Session {
     }
   }
 }
+
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;

@@ -3,20 +3,100 @@ import type { BookDifference__Output } from '../contract/generated/experiences/v
 import type { BookProgress__Output } from '../contract/generated/experiences/v1/BookProgress.js';
 import type { BookSummary__Output } from '../contract/generated/experiences/v1/BookSummary.js';
 import type { VerifyResponse__Output } from '../contract/generated/experiences/v1/VerifyResponse.js';
+import { newUuid } from '../domain/new-uuid.js';
+import type { ApiKey, Application, Scope } from './application-types.js';
 import type { BookCheckMessage, BookDifference, BookProgress, BookSummary } from './book-types.js';
 import { type Channel, callUnary, readStream } from './call.js';
 import { fromWireTime } from './from-wire.js';
+import { fromWireApiKey, fromWireApplication, fromWireScopes } from './from-wire-applications.js';
+import { PAGE_SIZE, pages } from './pages.js';
 import type { SweepResult } from './reservation-types.js';
 import { toWireInt, toWireTime } from './to-wire.js';
 
 const methods = contract.AdminService.service;
 
-/** Operating the service. */
+/** Operating the service: its books, its applications, and the keys of the caller's application. */
 export class AdminClient {
   readonly #channel: Channel;
 
   constructor(channel: Channel) {
     this.#channel = channel;
+  }
+
+  /** Who this client's calls come from; any valid key may ask. */
+  async caller(): Promise<{
+    readonly application: string;
+    /** All that it may do. */
+    readonly scopes: readonly Scope[];
+    readonly isBootstrap: boolean;
+  }> {
+    const { applicationId, scopes, isBootstrap } = await callUnary(this.#channel, methods.GetCaller, {});
+    return { application: applicationId, scopes: fromWireScopes(scopes), isBootstrap };
+  }
+
+  /** With the bootstrap key only. The existing application of that id if it has the same content. */
+  async createApplication(application: {
+    /** 1 to 32 of `a-z`, `0-9` and `-`. */
+    readonly applicationId: string;
+    readonly description?: string;
+    readonly strictIds?: boolean;
+  }): Promise<{ readonly application: Application; readonly alreadyExisted: boolean }> {
+    const answer = await callUnary(this.#channel, methods.CreateApplication, application);
+    return { application: fromWireApplication(answer.application), alreadyExisted: answer.alreadyExisted };
+  }
+
+  /** The caller's own, if none is named. */
+  async getApplication(applicationId = ''): Promise<Application> {
+    const answer = await callUnary(this.#channel, methods.GetApplication, { applicationId });
+    return fromWireApplication(answer.application);
+  }
+
+  /** In the order of their ids, read page by page; without the bootstrap key the caller's own only. */
+  listApplications(): AsyncGenerator<Application, void, undefined> {
+    return pages(async (pageToken) => {
+      const request = { pageSize: PAGE_SIZE, pageToken };
+      const answer = await callUnary(this.#channel, methods.ListApplications, request);
+      return { items: answer.applications.map(fromWireApplication), nextPageToken: answer.nextPageToken };
+    });
+  }
+
+  /** Changes the fields that are given. */
+  async updateApplication(
+    applicationId: string,
+    change: { readonly description?: string; readonly strictIds?: boolean },
+  ): Promise<Application> {
+    const paths = [
+      ...(change.description === undefined ? [] : ['description']),
+      ...(change.strictIds === undefined ? [] : ['strict_ids']),
+    ];
+    const request = { applicationId, ...change, updateMask: { paths } };
+    const answer = await callUnary(this.#channel, methods.UpdateApplication, request);
+    return fromWireApplication(answer.application);
+  }
+
+  /** A key of the caller's application. Its text is shown this once. */
+  async createKey(key: {
+    readonly scopes: readonly Scope[];
+    readonly description?: string;
+    /** The same again within ten minutes gives the same key a new secret. Absent: one is made here, for retries. */
+    readonly requestId?: string;
+  }): Promise<{ readonly key: ApiKey; readonly keyText: string }> {
+    const scopes = key.scopes.map((scope) => `SCOPE_${scope}` as const);
+    const request = { ...key, scopes, requestId: key.requestId ?? newUuid() };
+    const answer = await callUnary(this.#channel, methods.CreateApiKey, request);
+    return { key: fromWireApiKey(answer.apiKey), keyText: answer.keyText };
+  }
+
+  /** Those of the caller's application, newest first, revoked ones too. */
+  async listKeys(): Promise<readonly ApiKey[]> {
+    const { apiKeys } = await callUnary(this.#channel, methods.ListApiKeys, {});
+    return apiKeys.map(fromWireApiKey);
+  }
+
+  /** Ends a key of the caller's application, everywhere within two seconds. */
+  async revokeKey(keyId: string): Promise<ApiKey> {
+    const answer = await callUnary(this.#channel, methods.RevokeApiKey, { keyId });
+    return fromWireApiKey(answer.apiKey);
   }
 
   /**

@@ -31,16 +31,24 @@ export async function callUnary<Request, Response>(
   options: { readonly repeatable: boolean } = { repeatable: true },
 ): Promise<Response> {
   const deadline = Date.now() + channel.timeoutMs;
+  let mayBeDone = false;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await callOnce(channel, method, request, deadline);
     } catch (error) {
       const waitMs = backoffMs(attempt, error);
       const again = options.repeatable && isPassing(error);
-      if (!again || Date.now() + waitMs >= deadline) throw error;
+      if (!again || Date.now() + waitMs >= deadline) throw mayBeDone ? afterUncertainTry(error) : error;
+      mayBeDone ||= error instanceof ExperiencesError && error.mayBeDone;
       await sleep(waitMs);
     }
   }
+}
+
+/** Any other refusal is a decision about this very call. */
+function afterUncertainTry(error: unknown): unknown {
+  const isShed = error instanceof ExperiencesError && error.code === 'RESOURCE_EXHAUSTED';
+  return isShed ? error.afterUncertainTry() : error;
 }
 
 async function callOnce<Request, Response>(

@@ -1,4 +1,5 @@
 import { Client, credentials } from '@grpc/grpc-js';
+import { CALLER_KEYS } from '../domain/caller-keys.js';
 import { AdminClient } from './admin-client.js';
 import { type Channel, metadataOf } from './call.js';
 import { CostsClient } from './costs-client.js';
@@ -18,6 +19,15 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** gRPC metadata sent with every call; see `attributionMetadata`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  readonly caller?: Caller;
+}
+
+/** In whose name calls are made. */
+export interface Caller {
+  /** Absent: none, which a service takes on loopback as long as it knows no key. */
+  readonly apiKey?: string;
+  /** Only the bootstrap key may name one; absent: the key's own, and for the bootstrap key `default`. */
+  readonly application?: string;
 }
 
 /**
@@ -36,15 +46,11 @@ export class ExperiencesClient {
   readonly prices: PricesClient;
   readonly limits: LimitsClient;
   readonly admin: AdminClient;
-  readonly #client: Client;
+  readonly #channel: Channel;
 
-  constructor(options: ClientOptions) {
-    this.#client = new Client(options.address, credentials.createInsecure(), CHANNEL_OPTIONS);
-    const channel: Channel = {
-      client: this.#client,
-      timeoutMs: options.timeoutMs ?? TIMEOUT_DEFAULT_MS,
-      metadata: metadataOf(options.metadata ?? {}),
-    };
+  constructor(options: ClientOptions | Channel) {
+    const channel = 'client' in options ? options : channelOf(options);
+    this.#channel = channel;
     this.types = new TypesClient(channel);
     this.experiences = new ExperiencesOfTypeClient(channel);
     this.usage = new UsageClient(channel);
@@ -57,9 +63,32 @@ export class ExperiencesClient {
     this.admin = new AdminClient(channel);
   }
 
-  close(): void {
-    this.#client.close();
+  /** The same channel in the name of another caller. Closing one closes both. */
+  as(caller: Caller): ExperiencesClient {
+    const metadata = this.#channel.metadata.clone();
+    for (const key of Object.values(CALLER_KEYS)) metadata.remove(key);
+    metadata.merge(metadataOf(callerMetadata(caller)));
+    return new ExperiencesClient({ ...this.#channel, metadata });
   }
+
+  close(): void {
+    this.#channel.client.close();
+  }
+}
+
+function channelOf({ address, timeoutMs, metadata, caller = {} }: ClientOptions): Channel {
+  return {
+    client: new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS),
+    timeoutMs: timeoutMs ?? TIMEOUT_DEFAULT_MS,
+    metadata: metadataOf({ ...metadata, ...callerMetadata(caller) }),
+  };
+}
+
+function callerMetadata({ apiKey, application }: Caller): Record<string, string> {
+  return {
+    ...(apiKey === undefined ? {} : { [CALLER_KEYS.apiKey]: apiKey }),
+    ...(application === undefined ? {} : { [CALLER_KEYS.application]: application }),
+  };
 }
 
 const TIMEOUT_DEFAULT_MS = 15_000;

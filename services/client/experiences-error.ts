@@ -13,14 +13,26 @@ export class ExperiencesError extends Error {
   readonly violations: readonly { readonly field: string; readonly description: string }[];
   /** After how long the same call may succeed. */
   readonly retryAfterMs: number | undefined;
+  /** Whether the call may have been carried out all the same: by this try, or by one before it that was not answered. */
+  readonly mayBeDone: boolean;
 
-  constructor(message: string, fields: Omit<ExperiencesErrorFields, 'message'>, cause?: unknown) {
+  constructor(
+    message: string,
+    fields: Omit<ExperiencesErrorFields, 'message'> & { readonly mayBeDone?: boolean },
+    cause?: unknown,
+  ) {
     super(message, { cause });
     this.code = fields.code;
     this.reason = fields.reason;
     this.metadata = fields.metadata;
     this.violations = fields.violations;
     this.retryAfterMs = fields.retryAfterMs;
+    this.mayBeDone = fields.mayBeDone ?? UNCERTAIN_CODES.has(fields.code);
+  }
+
+  /** The same, of a call that an earlier try may have carried out: a later try that is shed tells nothing of it. */
+  afterUncertainTry(): ExperiencesError {
+    return new ExperiencesError(this.message, { ...this, mayBeDone: true }, this.cause);
   }
 }
 
@@ -78,6 +90,14 @@ export function ownError(
   const none = { reason: undefined, metadata: {}, violations: [], retryAfterMs: undefined };
   return new ExperiencesError(message, { code, ...none });
 }
+
+/** With these nobody knows how far a call has come. */
+const UNCERTAIN_CODES: ReadonlySet<string> = new Set([
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'INTERNAL',
+  'UNKNOWN',
+]);
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;

@@ -34,5 +34,11 @@ export function fromWireLimitPeriod(wire: LimitPeriod__Output | null): LimitPeri
     eventCount: BigInt(period.eventCount),
     blockedCount: BigInt(period.blockedCount),
     blockedExternalCount: BigInt(period.blockedExternalCount),
+    spentInputCost: period.spentInputCost,
+    spentOutputCost: period.spentOutputCost,
+    okCount: BigInt(period.okCount),
+    exceededCount: BigInt(period.exceededCount),
+    overrunCount: BigInt(period.overrunCount),
+    failedCount: BigInt(period.failedCount),
   };
 }

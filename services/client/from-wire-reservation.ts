@@ -1,4 +1,4 @@
-import type { LimitStatus__Output } from '../contract/generated/experiences/v1/LimitStatus.js';
+import type { GetUsageResponse__Output } from '../contract/generated/experiences/v1/GetUsageResponse.js';
 import type { RecordUsageResponse__Output } from '../contract/generated/experiences/v1/RecordUsageResponse.js';
 import type { ReleaseUsageResponse__Output } from '../contract/generated/experiences/v1/ReleaseUsageResponse.js';
 import type { Reservation__Output } from '../contract/generated/experiences/v1/Reservation.js';
@@ -6,14 +6,14 @@ import type { ReserveUsageResponse__Output } from '../contract/generated/experie
 import {
   fromWireCost,
   fromWireEvent,
+  fromWireLimitStatus,
   fromWireTime,
   fromWireUnpriced,
   fromWireWarning,
   promised,
 } from './from-wire.js';
-import type { LimitState, LimitStatus } from './limit-types.js';
 import type { Released, Reservation, ReservationState, Reserved } from './reservation-types.js';
-import type { RecordedUsage } from './types.js';
+import type { ReadUsage, RecordedUsage } from './types.js';
 
 export function fromWireRecorded(wire: RecordUsageResponse__Output): RecordedUsage {
   return {
@@ -24,6 +24,11 @@ export function fromWireRecorded(wire: RecordUsageResponse__Output): RecordedUsa
     warnings: wire.warnings.map(fromWireWarning),
     limits: wire.limits.map(fromWireLimitStatus),
   };
+}
+
+export function fromWireRead(wire: GetUsageResponse__Output): ReadUsage {
+  const { duplicate: _duplicate, ...read } = fromWireRecorded({ ...wire, duplicate: true });
+  return read;
 }
 
 export function fromWireReserved(wire: ReserveUsageResponse__Output): Reserved {
@@ -53,16 +58,6 @@ function fromWireReservation(wire: Reservation__Output): Reservation {
     unpricedUnits: wire.unpricedUnits.map(fromWireUnpriced),
     createTime: promised(fromWireTime(wire.createTime)),
     expireTime: promised(fromWireTime(wire.expireTime)),
-  };
-}
-
-export function fromWireLimitStatus(wire: LimitStatus__Output): LimitStatus {
-  return {
-    limitId: wire.limitId,
-    state: wire.state.replace('LIMIT_STATE_', '') as LimitState,
-    maxCost: wire.maxCost,
-    spentCost: wire.spentCost,
-    heldCost: wire.heldCost,
   };
 }
 

@@ -1,6 +1,5 @@
 import type { ExperienceRun__Output } from '../contract/generated/experiences/v1/ExperienceRun.js';
-import { fromWireTime, fromWireTotals, promised } from './from-wire.js';
-import { fromWireLimitStatus } from './from-wire-reservation.js';
+import { fromWireLimitStatus, fromWireTime, fromWireTotals, promised } from './from-wire.js';
 import type { ExperienceRun, RunState } from './types.js';
 
 /** The contract's message of a run as the client answers it. */

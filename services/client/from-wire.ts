@@ -3,7 +3,9 @@ import type { Experience__Output } from '../contract/generated/experiences/v1/Ex
 import type { ExperienceTotals__Output } from '../contract/generated/experiences/v1/ExperienceTotals.js';
 import type { ExperienceType__Output } from '../contract/generated/experiences/v1/ExperienceType.js';
 import type { LimitConfig__Output } from '../contract/generated/experiences/v1/LimitConfig.js';
+import type { LimitStatus__Output } from '../contract/generated/experiences/v1/LimitStatus.js';
 import type { Price__Output } from '../contract/generated/experiences/v1/Price.js';
+import type { PricedProvider__Output } from '../contract/generated/experiences/v1/PricedProvider.js';
 import type { Rate__Output } from '../contract/generated/experiences/v1/Rate.js';
 import type { RecordResult__Output } from '../contract/generated/experiences/v1/RecordResult.js';
 import type { RecordWarning__Output } from '../contract/generated/experiences/v1/RecordWarning.js';
@@ -13,13 +15,14 @@ import type { UsageAck__Output } from '../contract/generated/experiences/v1/Usag
 import type { UsageEvent__Output } from '../contract/generated/experiences/v1/UsageEvent.js';
 import type { Timestamp__Output } from '../contract/generated/google/protobuf/Timestamp.js';
 import { fromStatus } from './experiences-error.js';
-import type { LimitConfig } from './limit-types.js';
+import type { LimitConfig, LimitState, LimitStatus } from './limit-types.js';
 import type {
   Cost,
   Experience,
   ExperienceTotals,
   ExperienceType,
   Price,
+  PricedProvider,
   Rate,
   RecordedOutcome,
   RecordResult,
@@ -41,6 +44,7 @@ export function fromWireType(wire: ExperienceType__Output | null): ExperienceTyp
     workflowType: type.workflowType || undefined,
     taskQueue: type.taskQueue || undefined,
     limitConfig: type.limitConfig === null ? undefined : fromWireLimitConfig(type.limitConfig),
+    loggingDisabled: type.loggingDisabled,
     etag: type.etag,
     createTime: promised(fromWireTime(type.createTime)),
     updateTime: promised(fromWireTime(type.updateTime)),
@@ -103,6 +107,17 @@ function fromWireAck(ack: UsageAck__Output): UsageAck {
     unpricedUnits: ack.unpricedUnits.map(fromWireUnpriced),
     warnings: ack.warnings.map(fromWireWarning),
     settlement: fromWireSettlement(ack.settlement),
+    limits: ack.limits.map(fromWireLimitStatus),
+  };
+}
+
+export function fromWireLimitStatus(wire: LimitStatus__Output): LimitStatus {
+  return {
+    limitId: wire.limitId,
+    state: wire.state.replace('LIMIT_STATE_', '') as LimitState,
+    maxCost: wire.maxCost,
+    spentCost: wire.spentCost,
+    heldCost: wire.heldCost,
   };
 }
 
@@ -188,6 +203,15 @@ export function fromWirePrice(wire: Price__Output | null): Price {
     createTime: promised(fromWireTime(price.createTime)),
     sourceNote: price.sourceNote || undefined,
     currencyCode: price.currencyCode,
+  };
+}
+
+export function fromWirePricedProvider(wire: PricedProvider__Output): PricedProvider {
+  return {
+    provider: wire.provider,
+    source: wire.source === 'PRICE_SOURCE_CATALOGUE' ? 'CATALOGUE' : 'APPLICATION',
+    modelCount: wire.modelCount,
+    firstEffectiveTime: fromWireTime(wire.firstEffectiveTime),
   };
 }
 

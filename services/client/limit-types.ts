@@ -60,6 +60,27 @@ export interface LimitPeriod {
   readonly blockedCount: bigint;
   /** Reservations that named it and another limit refused. */
   readonly blockedExternalCount: bigint;
+  /** The part of what was spent that was for input. */
+  readonly spentInputCost: Money;
+  /** The part of what was spent that was for output. */
+  readonly spentOutputCost: Money;
+  /** Events by how they left it, each as it was recorded; failed ones cost nothing. */
+  readonly okCount: bigint;
+  readonly exceededCount: bigint;
+  readonly overrunCount: bigint;
+  readonly failedCount: bigint;
+}
+
+/** Which limits are listed. */
+export interface LimitFilter {
+  /** Only the limit of exactly this name. */
+  readonly name?: string;
+  /** Only limits that have all of them. */
+  readonly tags?: readonly string[];
+  readonly showDeleted?: boolean;
+  /** The own limits of experiences too. */
+  readonly showOwned?: boolean;
+  readonly oldestFirst?: boolean;
 }
 
 /** How a limit stands after a call that it applies to. */

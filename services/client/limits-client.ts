@@ -2,10 +2,10 @@ import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
 import { type Channel, callUnary } from './call.js';
 import { fromWireLimit, fromWireLimitPeriod } from './from-wire-limits.js';
-import type { Limit, LimitPeriod, NewLimitConfig } from './limit-types.js';
+import type { Limit, LimitFilter, LimitPeriod, NewLimitConfig } from './limit-types.js';
 import type { Money } from './money.js';
-import { PAGE_SIZE, pages } from './pages.js';
-import { toWireLimitConfig } from './to-wire.js';
+import { PAGE_SIZE, type Page, type PageRequest, pages } from './pages.js';
+import { toWireInt, toWireLimitConfig } from './to-wire.js';
 
 const methods = contract.LimitService.service;
 
@@ -36,24 +36,26 @@ export class LimitsClient {
     return { limit: fromWireLimit(answer.limit), pastPeriods: answer.pastPeriods.map(fromWireLimitPeriod) };
   }
 
-  /** Newest first, read page by page. */
-  list(
-    filter: {
-      /** Only the limit of exactly this name. */
-      readonly name?: string;
-      /** Only limits that have all of them. */
-      readonly tags?: readonly string[];
-      readonly showDeleted?: boolean;
-      /** The own limits of experiences too. */
-      readonly showOwned?: boolean;
-    } = {},
-  ): AsyncGenerator<Limit, void, undefined> {
+  /** Newest first unless asked otherwise, read page by page. */
+  list(filter: LimitFilter = {}): AsyncGenerator<Limit, void, undefined> {
+    return pages((pageToken) => this.page(filter, { pageSize: PAGE_SIZE, pageToken }));
+  }
+
+  async page(
+    filter: LimitFilter,
+    page: PageRequest & {
+      /** How many to leave out before the page, at most 100,000. */
+      readonly skip?: number;
+      /** Whether `totalSize` is wanted. */
+      readonly countTotal?: boolean;
+    },
+  ): Promise<Page<Limit> & { readonly totalSize: number }> {
     const { tags = [], ...rest } = filter;
-    return pages(async (pageToken) => {
-      const request = { ...rest, tags: [...tags], pageSize: PAGE_SIZE, pageToken };
-      const answer = await callUnary(this.#channel, methods.ListLimits, request);
-      return { items: answer.limits.map(fromWireLimit), nextPageToken: answer.nextPageToken };
-    });
+    const skip = toWireInt('skip', page.skip ?? 0);
+    const request = { ...rest, ...page, skip, tags: [...tags] };
+    const answer = await callUnary(this.#channel, methods.ListLimits, request);
+    const { nextPageToken, totalSize } = answer;
+    return { items: answer.limits.map(fromWireLimit), nextPageToken, totalSize };
   }
 
   /** Changes the fields that are given; an empty threshold is 1. */

@@ -1,10 +1,10 @@
 import { contract } from '../contract/contract.js';
 import { newUuid } from '../domain/new-uuid.js';
 import { type Channel, callUnary } from './call.js';
-import { fromWireCost, fromWirePrice } from './from-wire.js';
-import { PAGE_SIZE, pages } from './pages.js';
+import { fromWireCost, fromWirePrice, fromWirePricedProvider, fromWireTime, promised } from './from-wire.js';
+import { PAGE_SIZE, type Page, type PageRequest, pages } from './pages.js';
 import { toWireRates, toWireTime } from './to-wire.js';
-import type { Price, RepricingResult } from './types.js';
+import type { Price, PricedProvider, RepricingResult, RetiredPrice } from './types.js';
 
 const methods = contract.PriceService.service;
 
@@ -96,5 +96,34 @@ export class PricesClient {
       });
       return { items: answer.prices.map(fromWirePrice), nextPageToken: answer.nextPageToken };
     });
+  }
+
+  /** The providers that have prices, your own first; one with prices from both sources is there twice. */
+  async providersPage(page: PageRequest): Promise<Page<PricedProvider>> {
+    const answer = await callUnary(this.#channel, methods.ListPricedProviders, page);
+    return { items: answer.providers.map(fromWirePricedProvider), nextPageToken: answer.nextPageToken };
+  }
+
+  /** The price in force of each model of a provider, by model. */
+  async inForcePage(
+    models: { readonly provider: string; readonly source: Price['source']; readonly time?: Date },
+    page: PageRequest,
+  ): Promise<Page<Price>> {
+    const answer = await callUnary(this.#channel, methods.ListPricesInForce, {
+      provider: models.provider,
+      source: `PRICE_SOURCE_${models.source}`,
+      time: toWireTime(models.time),
+      ...page,
+    });
+    return { items: answer.prices.map(fromWirePrice), nextPageToken: answer.nextPageToken };
+  }
+
+  /** Ends all own prices of a model, later ones too; what this call has ended, by date, at most 1,000. */
+  async retireModel(provider: string, model: string): Promise<readonly RetiredPrice[]> {
+    const answer = await callUnary(this.#channel, methods.RetireModel, { provider, model });
+    return answer.retiredPrices.map(({ price, retireTime }) => ({
+      price: fromWirePrice(price),
+      retireTime: promised(fromWireTime(retireTime)),
+    }));
   }
 }

@@ -17,6 +17,11 @@ export interface UsageReservation {
   readonly model: string;
   /** What it will cost at most. Absent: not known; it holds nothing. */
   readonly estimate?: UsageEstimate;
+  /**
+   * The estimate is held against nothing, and the call is refused as one without; it only stands for the call should that
+   * never be recorded.
+   */
+  readonly holdsNothing?: true;
   /** After which time it is closed at its estimate, in milliseconds. Absent: 15 minutes. */
   readonly ttlMs?: number;
   readonly operationKey?: string;
@@ -39,7 +44,7 @@ export interface Reservation {
   readonly experienceType: string | undefined;
   readonly experienceVersion: number | undefined;
   readonly state: ReservationState;
-  /** What is held while it is open. */
+  /** What is held while it is open, unless it holds nothing. */
   readonly estimatedCost: Cost;
   readonly priceId: string | undefined;
   /** Units of the estimate without a price; they hold nothing. */

@@ -59,6 +59,7 @@ export function toWireReservation(reservation: UsageReservation): WireReservatio
     step: reservation.step ?? '',
     properties: { ...reservation.properties },
     workflowSource: reservation.workflowSource ?? null,
+    holdsNothing: reservation.holdsNothing === true,
   };
 }
 

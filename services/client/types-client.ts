@@ -3,7 +3,7 @@ import { newUuid } from '../domain/new-uuid.js';
 import { type Channel, callUnary } from './call.js';
 import { fromWireTime, fromWireType } from './from-wire.js';
 import type { NewLimitConfig } from './limit-types.js';
-import { PAGE_SIZE, pages } from './pages.js';
+import { PAGE_SIZE, type Page, pages } from './pages.js';
 import { toWireLimitConfig } from './to-wire.js';
 import type { ExperienceType, ExperienceTypeVersion } from './types.js';
 
@@ -26,6 +26,8 @@ export class TypesClient {
     readonly taskQueue?: string;
     /** The limit of its own that each new experience gets. Absent: none. */
     readonly limitConfig?: NewLimitConfig;
+    /** Absent: false. */
+    readonly loggingDisabled?: boolean;
   }): Promise<{ readonly type: ExperienceType; readonly alreadyExisted: boolean }> {
     const limitConfig = type.limitConfig === undefined ? null : toWireLimitConfig(type.limitConfig);
     const answer = await callUnary(this.#channel, methods.CreateExperienceType, { ...type, limitConfig });
@@ -46,6 +48,17 @@ export class TypesClient {
     });
   }
 
+  /** One page; without a token the first one. */
+  async page(options: {
+    readonly pageSize: number;
+    readonly pageToken: string;
+    /** Whether the last name comes first. */
+    readonly descending?: boolean;
+  }): Promise<Page<ExperienceType>> {
+    const answer = await callUnary(this.#channel, methods.ListExperienceTypes, options);
+    return { items: answer.experienceTypes.map(fromWireType), nextPageToken: answer.nextPageToken };
+  }
+
   /** Changes the fields that are given; an empty text takes a workflow or task queue away, and null a limit. */
   async update(
     name: string,
@@ -55,6 +68,7 @@ export class TypesClient {
       readonly taskQueue?: string;
       /** Limits that experiences have stay as they are. */
       readonly limitConfig?: NewLimitConfig | null;
+      readonly loggingDisabled?: boolean;
       readonly etag?: string;
     },
   ): Promise<ExperienceType> {
@@ -63,6 +77,7 @@ export class TypesClient {
       ...(change.workflowType === undefined ? [] : ['workflow_type']),
       ...(change.taskQueue === undefined ? [] : ['task_queue']),
       ...(change.limitConfig === undefined ? [] : ['limit_config']),
+      ...(change.loggingDisabled === undefined ? [] : ['logging_disabled']),
     ];
     const limitConfig = change.limitConfig ? toWireLimitConfig(change.limitConfig) : null;
     const request = { name, ...change, limitConfig, updateMask: { paths } };

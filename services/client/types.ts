@@ -17,6 +17,8 @@ export interface ExperienceType {
   readonly taskQueue: string | undefined;
   /** The limit of its own that each new experience gets; undefined: none. */
   readonly limitConfig: LimitConfig | undefined;
+  /** What was said about keeping prompts and answers; without effect, because neither is kept of any type. */
+  readonly loggingDisabled: boolean;
   readonly etag: string;
   readonly createTime: Date;
   readonly updateTime: Date;
@@ -204,6 +206,15 @@ export interface RecordedUsage {
   readonly limits: readonly LimitStatus[];
 }
 
+/** A recorded call that is read again, by its state now. */
+export type ReadUsage = Omit<RecordedUsage, 'duplicate'>;
+
+/** How records are taken. */
+export interface RecordOptions {
+  /** Whether one that names a blocking limit is refused, unless it was reserved: BLOCKING_LIMIT_NOT_ALLOWED. Absent: no. */
+  readonly refuseBlockingLimits?: boolean;
+}
+
 /** A recorded call in short. */
 export interface UsageAck {
   readonly eventId: string;
@@ -218,6 +229,8 @@ export interface UsageAck {
   readonly unpricedUnits: readonly UnpricedUnits[];
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   readonly settlement: Settlement;
+  /** How the limits stand that it is charged to. */
+  readonly limits: readonly LimitStatus[];
 }
 
 /** What became of one of many records: it has an `ack` or an `error`. */
@@ -278,6 +291,23 @@ export interface Rate {
   readonly base: Money;
   readonly tiers?: readonly { readonly inputUnitsAbove: bigint; readonly price: Money }[];
   readonly inheritedFrom?: string;
+}
+
+/** A provider that has prices from one source. */
+export interface PricedProvider {
+  readonly provider: string;
+  readonly source: Price['source'];
+  /** Models with a price in force now or later. */
+  readonly modelCount: number;
+  /** undefined: since ever. */
+  readonly firstEffectiveTime: Date | undefined;
+}
+
+/** An own price that was ended. */
+export interface RetiredPrice {
+  readonly price: Price;
+  /** From when on it applies no longer. */
+  readonly retireTime: Date;
 }
 
 export interface Price {

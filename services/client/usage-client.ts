@@ -1,11 +1,23 @@
 import { contract } from '../contract/contract.js';
 import { type Channel, callUnary } from './call.js';
-import { fromWireEvent, fromWireResult } from './from-wire.js';
-import { fromWireRecorded, fromWireReleased, fromWireReserved } from './from-wire-reservation.js';
-import { PAGE_SIZE, pages } from './pages.js';
+import { fromWireEvent, fromWireResult, promised } from './from-wire.js';
+import {
+  fromWireRead,
+  fromWireRecorded,
+  fromWireReleased,
+  fromWireReserved,
+} from './from-wire-reservation.js';
+import { PAGE_SIZE, type Page, type PageRequest, pages } from './pages.js';
 import type { Released, Reserved, UsageReservation } from './reservation-types.js';
 import { toWireRecord, toWireReservation } from './to-wire.js';
-import type { RecordedBatch, RecordedUsage, UsageEvent, UsageRecord } from './types.js';
+import type {
+  ReadUsage,
+  RecordedBatch,
+  RecordedUsage,
+  RecordOptions,
+  UsageEvent,
+  UsageRecord,
+} from './types.js';
 import { UsageRecorder, type UsageRecorderOptions } from './usage-recorder.js';
 
 const methods = contract.UsageService.service;
@@ -19,10 +31,27 @@ export class UsageClient {
   }
 
   /** Resolves when the call is durable and in every sum. */
-  async record(record: UsageRecord): Promise<RecordedUsage> {
-    return fromWireRecorded(
-      await callUnary(this.#channel, methods.RecordUsage, { record: toWireRecord(record) }),
-    );
+  async record(record: UsageRecord, options: RecordOptions = {}): Promise<RecordedUsage> {
+    const request = { record: toWireRecord(record), ...options };
+    return fromWireRecorded(await callUnary(this.#channel, methods.RecordUsage, request));
+  }
+
+  /** By its id, or by the provider's id of the answer; of several events with that the one recorded last. */
+  async get(
+    usage: string | { readonly provider: string; readonly providerResponseId: string },
+  ): Promise<ReadUsage> {
+    const request = typeof usage === 'string' ? { eventId: usage } : usage;
+    return fromWireRead(await callUnary(this.#channel, methods.GetUsage, request));
+  }
+
+  /** Labels of a recorded event; what is removed need not be there. */
+  async updateProperties(
+    eventId: string,
+    change: { readonly set?: Readonly<Record<string, string>>; readonly remove?: readonly string[] },
+  ): Promise<UsageEvent> {
+    const request = { eventId, set: { ...change.set }, remove: [...(change.remove ?? [])] };
+    const answer = await callUnary(this.#channel, methods.UpdateUsageProperties, request);
+    return fromWireEvent(promised(answer.event));
   }
 
   /**
@@ -46,12 +75,10 @@ export class UsageClient {
    */
   async recordBatch(
     records: readonly UsageRecord[],
-    options: { readonly view?: 'FULL' | 'ERRORS_ONLY' } = {},
+    options: RecordOptions & { readonly view?: 'FULL' | 'ERRORS_ONLY' } = {},
   ): Promise<RecordedBatch> {
-    const request = {
-      records: records.map(toWireRecord),
-      view: `BATCH_VIEW_${options.view ?? 'FULL'}`,
-    } as const;
+    const { view = 'FULL', ...rules } = options;
+    const request = { records: records.map(toWireRecord), view: `BATCH_VIEW_${view}`, ...rules } as const;
     const { results, ...counts } = await callUnary(this.#channel, methods.BatchRecordUsage, request);
     return { ...counts, results: results.map(fromWireResult) };
   }
@@ -63,10 +90,11 @@ export class UsageClient {
 
   /** Of one experience, in the order they were recorded, read page by page. */
   list(experienceId: string): AsyncGenerator<UsageEvent, void, undefined> {
-    return pages(async (pageToken) => {
-      const request = { experienceId, pageSize: PAGE_SIZE, pageToken };
-      const answer = await callUnary(this.#channel, methods.ListUsage, request);
-      return { items: answer.events.map(fromWireEvent), nextPageToken: answer.nextPageToken };
-    });
+    return pages((pageToken) => this.page(experienceId, { pageSize: PAGE_SIZE, pageToken }));
+  }
+
+  async page(experienceId: string, page: PageRequest): Promise<Page<UsageEvent>> {
+    const answer = await callUnary(this.#channel, methods.ListUsage, { experienceId, ...page });
+    return { items: answer.events.map(fromWireEvent), nextPageToken: answer.nextPageToken };
   }
 }

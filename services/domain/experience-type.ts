@@ -11,6 +11,8 @@ export interface ExperienceType {
   readonly taskQueue: string | undefined;
   /** The limit of its own that each new experience gets; undefined: none. */
   readonly limitConfig: LimitConfig | undefined;
+  /** What callers said about keeping prompts and answers; without effect, because neither is kept of any type. */
+  readonly loggingDisabled: boolean;
   /** Raised by every change; the etag is made of it. */
   readonly revision: number;
   readonly createTime: Date;
@@ -29,6 +31,7 @@ export interface ExperienceTypeContent {
   readonly workflowType: string | undefined;
   readonly taskQueue: string | undefined;
   readonly limitConfig: LimitConfig | undefined;
+  readonly loggingDisabled: boolean;
 }
 
 /**
@@ -49,6 +52,7 @@ export function sameContent(a: ExperienceTypeContent, b: ExperienceTypeContent):
     a.description === b.description &&
     a.workflowType === b.workflowType &&
     a.taskQueue === b.taskQueue &&
+    a.loggingDisabled === b.loggingDisabled &&
     (a.limitConfig === undefined || b.limitConfig === undefined
       ? a.limitConfig === b.limitConfig
       : sameLimitConfig(a.limitConfig, b.limitConfig))

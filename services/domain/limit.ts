@@ -68,15 +68,29 @@ export interface LimitPeriod {
 /** What was charged to a limit in one period. */
 export interface LimitSum {
   readonly spent: Money;
+  /** The part of `spent` that was for input; the rest was for output. */
+  readonly spentInput: Money;
   /** What open reservations hold beside. */
   readonly held: Money;
   /** The part of `spent` that is an estimate. */
   readonly unsettled: Money;
   readonly eventCount: bigint;
+  readonly effects: LimitEffects;
   /** Reservations that it refused. */
   readonly blockedCount: bigint;
   /** Reservations that named it and another limit refused. */
   readonly blockedExternalCount: bigint;
+}
+
+/**
+ * How many events left a limit in which state, and how many failed and cost nothing. Each is counted once, when it is
+ * recorded: what is corrected later moves none. Like the counts of refusals nothing but these counts tells it.
+ */
+export interface LimitEffects {
+  readonly ok: bigint;
+  readonly exceeded: bigint;
+  readonly overrun: bigint;
+  readonly failed: bigint;
 }
 
 /** How a limit stands by itself; that it blocks is said only of a call. */

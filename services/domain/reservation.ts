@@ -1,5 +1,5 @@
 import type { LimitCharge } from './limit-charge.js';
-import type { Money } from './money.js';
+import { type Money, NO_MONEY } from './money.js';
 import type { Units } from './units.js';
 import type { Attribution, Cost, Properties, RecordWarning, UnpricedUnits, WorkflowSource } from './usage.js';
 import type { Uuid } from './uuid.js';
@@ -13,6 +13,8 @@ export interface UsageReservation {
   readonly model: string;
   /** What it will cost at most; undefined: not known. */
   readonly estimate: UsageEstimate | undefined;
+  /** The estimate only stands for the call should that never be recorded. */
+  readonly holdsNothing: true | undefined;
   readonly ttlMs: number;
   readonly operationKey: string | undefined;
   readonly step: string | undefined;
@@ -26,7 +28,7 @@ export type UsageEstimate =
   | { readonly kind: 'cost'; readonly cost: Money };
 
 /**
- * OPEN holds its estimate; SETTLED: the call was recorded; RELEASED: it was never made or cost nothing; UNSETTLED: it ran
+ * OPEN holds its estimate, unless it holds nothing; SETTLED: the call was recorded; RELEASED: it was never made or cost nothing; UNSETTLED: it ran
  * out, and an event at the estimate stands for the call.
  */
 export type ReservationState = 'OPEN' | 'SETTLED' | 'RELEASED' | 'UNSETTLED';
@@ -47,6 +49,7 @@ export interface Reservation {
   readonly units: Units;
   /** What was estimated. */
   readonly cost: Cost;
+  readonly holdsNothing: true | undefined;
   readonly priceId: Uuid | undefined;
   /** Units of the estimate without a price. */
   readonly unpriced: readonly UnpricedUnits[];
@@ -58,6 +61,11 @@ export interface Reservation {
   readonly experienceCreated: boolean;
   readonly experienceIdReplaced: boolean;
   readonly warnings: readonly RecordWarning[];
+}
+
+/** While it is open. */
+export function heldCostOf({ cost, holdsNothing }: Reservation): Money {
+  return holdsNothing === true ? NO_MONEY : cost.total;
 }
 
 export function isTombstone({ provider }: Reservation): boolean {

@@ -86,3 +86,8 @@ export function runWorkflowId(application: string, experienceId: string): string
 export function experienceIdOfRun(workflowId: string): string {
   return workflowId.slice(workflowId.lastIndexOf('/') + 1);
 }
+
+/** The application of a run or of a part of it, from its workflow's id; undefined: it is no run that the service started. */
+export function applicationOfRun(workflowId: string): string | undefined {
+  return /^([a-z0-9-]{1,32})\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:\/|$)/.exec(workflowId)?.[1];
+}

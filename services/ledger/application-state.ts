@@ -85,9 +85,16 @@ export class ApplicationStates {
       };
     });
     const known = this.#states.get(application);
-    if (known === undefined || !isNewer(known.revisions, state.revisions))
-      this.#states.set(application, state);
+    if (known === undefined || !isNewer(known.revisions, state.revisions)) this.#keep(application, state);
     return state;
+  }
+
+  /** What was loaded longest ago goes first; it is loaded again when it is needed. */
+  #keep(application: string, state: ApplicationState): void {
+    this.#states.delete(application);
+    this.#states.set(application, state);
+    const [oldest] = this.#states.keys();
+    if (this.#states.size > STATES_MAX && oldest !== undefined) this.#states.delete(oldest);
   }
 
   /** The caller uses what is answered here: another load may have put a different revision in its place meanwhile. */
@@ -140,3 +147,5 @@ function isNewer(a: Revisions, b: Revisions): boolean {
 
 /** Whose revision is the catalogue's. */
 export const CATALOGUE = '';
+/** Of a process. */
+const STATES_MAX = 1_000;

@@ -100,7 +100,7 @@ export class BookMender {
     return this.#mend(async (transaction) => {
       for (const document of findings.flatMap(({ emptied }) => emptied)) {
         const filter = unchanged(document) as Filter<LimitSumDocument>;
-        const charges = { sp: '', ho: '', un: '', n: '' } as const;
+        const charges = { sp: '', si: '', ho: '', un: '', n: '' } as const;
         const { matchedCount } = await this.#store.limitSums.updateOne(
           filter,
           { $unset: charges },

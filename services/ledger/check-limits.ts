@@ -43,7 +43,7 @@ export interface LimitFinding {
 }
 
 /** The charges of a document of sums, by the names that {@link Figures} knows: its `un` are no units. */
-export const LIMIT_FIELDS = { sp: 'sp', ho: 'ho', uc: 'un', n: 'n' } as const;
+export const LIMIT_FIELDS = { sp: 'sp', si: 'si', ho: 'ho', uc: 'un', n: 'n' } as const;
 
 export async function checkLimits(
   store: Store,
@@ -177,10 +177,11 @@ class PeriodCheck {
     const [input, output] = [amountOf(ci), amountOf(co)];
     this.#expected.add('n', 1n);
     if (input === undefined || output === undefined) {
-      this.#expected.markUnknown('sp', ...(se === 'u' ? ['uc'] : []));
+      this.#expected.markUnknown('sp', 'si', ...(se === 'u' ? ['uc'] : []));
       return;
     }
     this.#expected.add('sp', input + output);
+    this.#expected.add('si', input);
     if (se === 'u') this.#expected.add('uc', input + output);
   }
 

@@ -153,5 +153,5 @@ async function settlementsOf(
 /** By the settlement of the event; one that was recorded beside its reservation settles it too. */
 const STATE_OF: Readonly<Record<string, ReservationDocument['s'] | undefined>> = { s: 's', u: 'u', r: 'r' };
 const NAMES = { o: 'OPEN', s: 'SETTLED', r: 'RELEASED', u: 'UNSETTLED' } as const;
-const FIELDS = { s: 1, x: 1, p: 1, ei: 1, eo: 1, li: 1 } as const;
+const FIELDS = { s: 1, x: 1, p: 1, ei: 1, eo: 1, nh: 1, li: 1 } as const;
 const PAGE_RESERVATIONS_MAX = 5_000;

@@ -23,7 +23,8 @@ export function toCheckedReservation(document: ReservationDocument): CheckedRese
       return eventIdText(document._id); // Of few it is asked for.
     },
     experience: document.x,
-    amount: input === undefined || output === undefined ? undefined : input + output,
+    amount:
+      input === undefined || output === undefined ? undefined : document.nh === true ? 0n : input + output,
     charges: chargesOf(document.li) ?? [],
     document,
   };
@@ -46,5 +47,5 @@ export async function* openReservations(
   }
 }
 
-const FIELDS = { s: 1, x: 1, ei: 1, eo: 1, li: 1 } as const;
+const FIELDS = { s: 1, x: 1, ei: 1, eo: 1, nh: 1, li: 1 } as const;
 const BATCH_RESERVATIONS = 5_000;

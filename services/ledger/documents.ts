@@ -1,4 +1,5 @@
 import type { Binary, Decimal128 } from 'mongodb';
+import type { Scope } from '../domain/api-key.js';
 import type { LimitConfigFields } from './limit-fields.js';
 
 /**
@@ -16,6 +17,33 @@ export interface ApplicationDocument {
   uk?: string[];
   /** It has reserved: only then a record may have a reservation. */
   hr?: true;
+  /** Description. */
+  ds?: string;
+  /** Strict ids. */
+  si?: boolean;
+  /** Raised by every key that is created, so that two that are created at once meet. */
+  kr?: number;
+  /** Created; absent: before there were keys. */
+  c?: Date;
+}
+
+/** `_id` is the key's id: a caller's key names nothing else. */
+export interface ApiKeyDocument {
+  _id: string;
+  /** Application. */
+  a: string;
+  /** Scopes, with all that are implied. */
+  s: Scope[];
+  /** SHA-256 of the secret. */
+  h: Binary;
+  /** Description. */
+  ds?: string;
+  /** Id of the request that made it. */
+  q?: string;
+  /** Created. */
+  c: Date;
+  /** Revoked. */
+  d?: Date;
 }
 
 export interface TypeKey {
@@ -46,6 +74,8 @@ export interface TypeDocument {
   vs: { v: number; c: Date; q?: string }[];
   /** Limit of each new experience; absent: none. */
   lc?: LimitConfigFields;
+  /** Logging disabled; absent: it is not. */
+  ld?: true;
 }
 
 export interface Label {
@@ -283,6 +313,8 @@ export interface ReservationDocument {
   ei?: Decimal128;
   /** Estimated cost of output. */
   eo?: Decimal128;
+  /** It holds nothing, whatever was estimated. */
+  nh?: true;
   /** Price. */
   pr?: Binary;
   /** Operation key. */

@@ -26,6 +26,8 @@ export interface EventEntry {
   readonly recordTime: Date;
   /** The id of the experience that is made if this entry needs a new one. */
   readonly spareExperienceId: Uuid;
+  /** Whether it is refused for naming a blocking limit, unless it was reserved. */
+  readonly refusesBlockingLimits: boolean;
 }
 
 /** An experience to create before its first call. */

@@ -1,7 +1,7 @@
 import type { Decimal128, UpdateFilter } from 'mongodb';
 import type { Experience } from '../domain/experience.js';
 import { addMoney, type Money, NO_MONEY, subtractMoney } from '../domain/money.js';
-import type { Reservation } from '../domain/reservation.js';
+import { heldCostOf, type Reservation } from '../domain/reservation.js';
 import type { UsageEvent } from '../domain/usage.js';
 import type { Uuid } from '../domain/uuid.js';
 import type { ExperienceDocument, ExperienceKey } from './documents.js';
@@ -42,7 +42,7 @@ export class ExperienceDeltas {
   /** A reservation in another state; undefined: it was not there. */
   reserve(application: string, before: Reservation | undefined, after: Reservation): void {
     if (after.experienceId === undefined || (before?.state === 'OPEN') === (after.state === 'OPEN')) return;
-    this.#of(application, after.experienceId).hold(after.cost.total, after.state === 'OPEN' ? 1n : -1n);
+    this.#of(application, after.experienceId).hold(heldCostOf(after), after.state === 'OPEN' ? 1n : -1n);
   }
 
   /** All experiences that are created, or whose events are added to or changed. */

@@ -55,6 +55,7 @@ export class ExperienceTypes {
         ...(content.workflowType === undefined ? {} : { wf: content.workflowType }),
         ...(content.taskQueue === undefined ? {} : { tq: content.taskQueue }),
         ...(content.limitConfig === undefined ? {} : { lc: toLimitConfigFields(content.limitConfig) }),
+        ...(content.loggingDisabled ? { ld: true } : {}),
         r: 1,
         c: now,
         u: now,
@@ -88,19 +89,30 @@ export class ExperienceTypes {
     return versionOf(await this.get(application, name, showDeleted, deadline), wanted);
   }
 
-  /** In the order of names, from the one after `after`. */
+  /** In the order of names, or from the last to the first; what comes behind `after` in that order. */
   async list(
     application: string,
-    options: { readonly after: string | undefined; readonly limit: number; readonly showDeleted: boolean },
+    options: {
+      readonly after: string | undefined;
+      readonly descending: boolean;
+      readonly limit: number;
+      readonly showDeleted: boolean;
+    },
     deadline: number,
   ): Promise<readonly ExperienceType[]> {
+    const { after, descending } = options;
+    const place = after === undefined ? {} : { [descending ? 'before' : 'after']: after };
     const filter = {
-      _id: typeKeysOf(application, options.after),
+      _id: typeKeysOf(application, place),
       ...(options.showDeleted ? {} : { d: { $exists: false } }),
     };
     const documents = await withStoreFaults(() =>
       this.#store.types
-        .find(filter, { sort: { _id: 1 }, limit: options.limit, maxTimeMS: timeLeftMs(deadline) })
+        .find(filter, {
+          sort: { _id: descending ? -1 : 1 },
+          limit: options.limit,
+          maxTimeMS: timeLeftMs(deadline),
+        })
         .toArray(),
     );
     return documents.map(fromTypeDocument);
@@ -124,6 +136,7 @@ export class ExperienceTypes {
         ...('limitConfig' in change
           ? optional('lc', change.limitConfig && toLimitConfigFields(change.limitConfig))
           : {}),
+        ...('loggingDisabled' in change ? optional('ld', change.loggingDisabled || undefined) : {}),
         u: new Date(),
       };
       return this.#replace(document, changed, transaction);

@@ -95,8 +95,8 @@ export interface FieldDifference {
 /** Fields whose absence is not zero: no event yet. */
 const OPTIONAL: ReadonlySet<string> = new Set(['ct', 'f', 'l']);
 const MONEY: ReadonlySet<string> = new Set([
-  ...['ci', 'co', 'us', 'ws', 'ct', 's', 'ho', 'uc', 'sp'],
-  ...['elsewhere.ho', 'elsewhere.uc', 'elsewhere.sp'],
+  ...['ci', 'co', 'us', 'ws', 'ct', 's', 'ho', 'uc', 'sp', 'si'],
+  ...['elsewhere.ho', 'elsewhere.uc', 'elsewhere.sp', 'elsewhere.si'],
 ]);
 const TIMES: ReadonlySet<string> = new Set(['f', 'l']);
 /** What every document of sums has. */
@@ -157,6 +157,7 @@ const NAMES: Readonly<Record<string, string>> = {
   s: 'sum',
   experiences: 'experience_count',
   sp: 'spent_cost',
+  si: 'spent_input_cost',
   ho: 'held_cost',
   hn: 'open_reservation_count',
   uc: 'unsettled_cost',

@@ -1,6 +1,8 @@
 import type { Price } from '../pricing/price.js';
 import { Answers } from './answers.js';
+import { ApiKeys } from './api-keys.js';
 import { type ApplicationState, ApplicationStates } from './application-state.js';
+import { Applications } from './applications.js';
 import { Books } from './books.js';
 import { Costs } from './costs.js';
 import type { Entry } from './entry.js';
@@ -25,6 +27,8 @@ import { Writer } from './writer.js';
 
 /** The books: the one door to MongoDB. Everything in it is scoped by application. */
 export class Ledger {
+  readonly applications: Applications;
+  readonly apiKeys: ApiKeys;
   readonly types: ExperienceTypes;
   readonly experiences: Experiences;
   readonly events: UsageEvents;
@@ -50,6 +54,8 @@ export class Ledger {
     this.#store = store;
     this.#states = new ApplicationStates(store);
     this.#leases = leases;
+    this.applications = new Applications(store);
+    this.apiKeys = new ApiKeys(store);
     this.types = new ExperienceTypes(store);
     this.experiences = new Experiences(store);
     this.events = new UsageEvents(store);

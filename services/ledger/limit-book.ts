@@ -3,6 +3,7 @@ import { Fault } from '../domain/fault.js';
 import { type Limit, limitStateOf } from '../domain/limit.js';
 import type { LimitCharge, LimitStanding } from '../domain/limit-charge.js';
 import { addMoney, formatMoney, type Money, NO_MONEY } from '../domain/money.js';
+import type { UsageEvent } from '../domain/usage.js';
 import type { Uuid } from '../domain/uuid.js';
 import { factKey } from './fact-key.js';
 import type { Facts } from './facts.js';
@@ -96,6 +97,18 @@ export class LimitBook {
     });
   }
 
+  /** A new event: what it costs and how it leaves each limit that it is charged to. */
+  addEvent(application: string, event: UsageEvent): void {
+    this.deltas.addEvent(application, event);
+    const isFailed = event.outcome !== 'SUCCEEDED' && event.cost.total === NO_MONEY;
+    for (const charge of event.charges) {
+      const limit = this.#limit(application, charge.limitId);
+      if (limit === undefined) continue;
+      const state = limitStateOf(limit, this.#sum(application, limit).spent);
+      this.deltas.countEffect(application, charge, isFailed ? 'failed' : EFFECT_OF[state]);
+    }
+  }
+
   /** How those limits stand now that a call is charged to. */
   standings(application: string, charges: readonly LimitCharge[]): readonly LimitStanding[] {
     if (charges.length === 0) return NO_STANDINGS;
@@ -137,6 +150,7 @@ export function chargesOf(limits: readonly Limit[]): readonly LimitCharge[] {
   return limits.map(({ id, period, type }) => ({ limitId: id, period, blocking: type === 'BLOCK' }));
 }
 
+const EFFECT_OF = { OK: 'ok', EXCEEDED: 'exceeded', OVERRUN: 'overrun' } as const;
 const NO_LIMITS: readonly Limit[] = [];
 export const NO_CHARGES: readonly LimitCharge[] = [];
 const NO_STANDINGS: readonly LimitStanding[] = [];

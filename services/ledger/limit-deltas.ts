@@ -1,8 +1,8 @@
 import type { Decimal128, UpdateFilter } from 'mongodb';
-import type { Limit, LimitSum } from '../domain/limit.js';
+import type { Limit, LimitEffects, LimitSum } from '../domain/limit.js';
 import type { LimitCharge } from '../domain/limit-charge.js';
 import { addMoney, type Money, NO_MONEY, subtractMoney } from '../domain/money.js';
-import type { Reservation } from '../domain/reservation.js';
+import { heldCostOf, type Reservation } from '../domain/reservation.js';
 import type { UsageEvent } from '../domain/usage.js';
 import type { Uuid } from '../domain/uuid.js';
 import { factKey } from './fact-key.js';
@@ -20,7 +20,9 @@ export class LimitDeltas {
 
   /** The same event in another state: its charges never change. */
   changeEvent(application: string, before: UsageEvent, after: UsageEvent): void {
-    if (before.cost.total === after.cost.total && before.settlement === after.settlement) return;
+    const { input, total } = before.cost;
+    const isSameCost = input === after.cost.input && total === after.cost.total;
+    if (isSameCost && before.settlement === after.settlement) return;
     for (const charge of after.charges) {
       const delta = this.#of(application, charge);
       delta.count(before, -1n);
@@ -28,13 +30,19 @@ export class LimitDeltas {
     }
   }
 
-  /** Also where nothing is held: what two processes decide of one limit must meet in the store. */
-  hold(application: string, { charges, cost }: Reservation): void {
-    for (const charge of charges) this.#of(application, charge).hold(cost.total);
+  /** How a new event has left a limit that it is charged to. */
+  countEffect(application: string, charge: LimitCharge, effect: keyof LimitEffects): void {
+    this.#of(application, charge).effects[effect] += 1n;
   }
 
-  release(application: string, { charges, cost }: Reservation): void {
-    for (const charge of charges) this.#of(application, charge).hold(subtractMoney(NO_MONEY, cost.total));
+  /** Also where nothing is held: what two processes decide of one limit must meet in the store. */
+  hold(application: string, reservation: Reservation): void {
+    for (const charge of reservation.charges) this.#of(application, charge).hold(heldCostOf(reservation));
+  }
+
+  release(application: string, reservation: Reservation): void {
+    const held = subtractMoney(NO_MONEY, heldCostOf(reservation));
+    for (const charge of reservation.charges) this.#of(application, charge).hold(held);
   }
 
   /** A refused reservation: by this limit, or by another one. */
@@ -70,9 +78,11 @@ class LimitDelta implements LimitSum {
   readonly #charge: LimitCharge;
   #isCharged = false;
   spent: Money = NO_MONEY;
+  spentInput: Money = NO_MONEY;
   held: Money = NO_MONEY;
   unsettled: Money = NO_MONEY;
   eventCount = 0n;
+  readonly effects = { ok: 0n, exceeded: 0n, overrun: 0n, failed: 0n };
   blockedCount = 0n;
   blockedExternalCount = 0n;
 
@@ -85,6 +95,7 @@ class LimitDelta implements LimitSum {
     const move = by > 0n ? addMoney : subtractMoney;
     this.#isCharged = true;
     this.spent = move(this.spent, cost.total);
+    this.spentInput = move(this.spentInput, cost.input);
     if (settlement === 'UNSETTLED') this.unsettled = move(this.unsettled, cost.total);
     this.eventCount += by;
   }
@@ -101,9 +112,11 @@ class LimitDelta implements LimitSum {
     const charged = this.#isCharged
       ? {
           sp: toDecimal(this.spent),
+          si: toDecimal(this.spentInput),
           ho: toDecimal(this.held),
           un: toDecimal(this.unsettled),
           n: this.eventCount,
+          ...effectIncrements(this.effects),
         }
       : undefined;
     const refused =
@@ -125,6 +138,16 @@ class LimitDelta implements LimitSum {
       upsert: true as const,
     };
   }
+}
+
+/** Only those that there are: most batches leave a limit in one state. */
+function effectIncrements({ ok, exceeded, overrun, failed }: LimitEffects): Record<string, bigint> {
+  return {
+    ...(ok === 0n ? {} : { ko: ok }),
+    ...(exceeded === 0n ? {} : { ke: exceeded }),
+    ...(overrun === 0n ? {} : { kv: overrun }),
+    ...(failed === 0n ? {} : { kf: failed }),
+  };
 }
 
 function textOf(application: string, limitId: Uuid, period: number): string {

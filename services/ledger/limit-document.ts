@@ -152,12 +152,20 @@ export function limitSumKeysOf(
 /** What the documents of one limit and period say together; an absent field is nothing. */
 export function sumOf(documents: Iterable<LimitSumDocument>): LimitSum {
   let sum = NO_LIMIT_SUM;
-  for (const { sp, ho, un, n, nb, nx } of documents) {
+  for (const { sp, si, ho, un, n, ko, ke, kv, kf, nb, nx } of documents) {
+    const { ok, exceeded, overrun, failed } = sum.effects;
     sum = {
       spent: sp === undefined ? sum.spent : addMoney(sum.spent, fromDecimal(sp)),
+      spentInput: si === undefined ? sum.spentInput : addMoney(sum.spentInput, fromDecimal(si)),
       held: ho === undefined ? sum.held : addMoney(sum.held, fromDecimal(ho)),
       unsettled: un === undefined ? sum.unsettled : addMoney(sum.unsettled, fromDecimal(un)),
       eventCount: sum.eventCount + BigInt(n ?? 0),
+      effects: {
+        ok: ok + BigInt(ko ?? 0),
+        exceeded: exceeded + BigInt(ke ?? 0),
+        overrun: overrun + BigInt(kv ?? 0),
+        failed: failed + BigInt(kf ?? 0),
+      },
       blockedCount: sum.blockedCount + BigInt(nb ?? 0),
       blockedExternalCount: sum.blockedExternalCount + BigInt(nx ?? 0),
     };
@@ -167,9 +175,11 @@ export function sumOf(documents: Iterable<LimitSumDocument>): LimitSum {
 
 export const NO_LIMIT_SUM: LimitSum = {
   spent: NO_MONEY,
+  spentInput: NO_MONEY,
   held: NO_MONEY,
   unsettled: NO_MONEY,
   eventCount: 0n,
+  effects: { ok: 0n, exceeded: 0n, overrun: 0n, failed: 0n },
   blockedCount: 0n,
   blockedExternalCount: 0n,
 };

@@ -58,12 +58,19 @@ export interface LimitSumDocument {
   _id: LimitSumKey;
   /** Spent. */
   sp?: Decimal128;
+  /** The part of what is spent that was for input. */
+  si?: Decimal128;
   /** Held by open reservations. */
   ho?: Decimal128;
   /** Unsettled part of what is spent. */
   un?: Decimal128;
   /** Events. */
   n?: bigint;
+  /** Events by how they left the limit: ok, exceeded, overrun; and those that failed. */
+  ko?: bigint;
+  ke?: bigint;
+  kv?: bigint;
+  kf?: bigint;
   /** Reservations that it refused. */
   nb?: bigint;
   /** Reservations that another limit refused. */

@@ -9,9 +9,11 @@ import {
   type LimitConfig,
   type LimitPeriod,
   type LimitSum,
+  limitStateOf,
   nextPeriod,
   sameLimitConfig,
 } from '../domain/limit.js';
+import type { LimitCharge, LimitStanding } from '../domain/limit-charge.js';
 import { formatMoney, type Money } from '../domain/money.js';
 import { newUuid } from '../domain/new-uuid.js';
 import type { Uuid } from '../domain/uuid.js';
@@ -19,7 +21,7 @@ import { fromLimitDocument, limitKey, newLimit, toLimitDocument } from './limit-
 import type { LimitDocument } from './limit-fields.js';
 import { type ReadOptions, readCurrentSums, readPeriodSums, readSum } from './limit-sums.js';
 import { limitNotFound } from './not-found.js';
-import { olderThan } from './older-than.js';
+import { newerThan, olderThan } from './older-than.js';
 import type { Store } from './store.js';
 import { withStoreFaults } from './store-fault.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
@@ -74,28 +76,48 @@ export class Limits {
     });
   }
 
-  /** Newest first. */
+  /** How those stand now that a call was charged to, deleted ones too. */
+  async standings(
+    application: string,
+    charges: readonly LimitCharge[],
+    deadline: number,
+  ): Promise<readonly LimitStanding[]> {
+    if (charges.length === 0) return [];
+    return withStoreFaults(async () => {
+      const keys = charges.map(({ limitId }) => limitKey(application, limitId));
+      const options = { maxTimeMS: timeLeftMs(deadline) };
+      const documents = await this.#store.limits.find({ _id: { $in: keys } }, options).toArray();
+      const limits = documents.map(fromLimitDocument);
+      const sums = await readCurrentSums(this.#store, application, limits, deadline);
+      return charges.flatMap(({ limitId }) => {
+        const limit = limits.find(({ id }) => id === limitId);
+        if (limit === undefined) return [];
+        const { spent, held } = sums(limit);
+        return [{ limitId, state: limitStateOf(limit, spent), maxCost: limit.maxCost, spent, held }];
+      });
+    });
+  }
+
+  /** Newest first, or as the filter says. */
   async list(
     application: string,
     filter: LimitFilter,
-    page: { readonly after: LimitPosition | undefined; readonly limit: number },
+    page: { readonly after: LimitPosition | undefined; readonly skip: number; readonly limit: number },
     deadline: number,
   ): Promise<readonly ChargedLimit[]> {
+    const behind = filter.oldestFirst ? newerThan : olderThan;
+    const order = filter.oldestFirst ? 1 : -1;
     const query: Filter<LimitDocument> = {
-      '_id.a': application,
-      ...(filter.name === undefined ? {} : { n: filter.name }),
-      // MongoDB reads an index of lists by one value; by the others it picks.
-      ...(filter.tags.length === 0 ? {} : { tg: { $all: [...filter.tags] } }),
-      ...(filter.showOwned ? {} : { s: true as const }),
-      ...(filter.showDeleted ? {} : { d: { $exists: false } }),
+      ...toQuery(application, filter),
       ...(page.after === undefined
         ? {}
-        : olderThan(page.after.createTime, limitKey(application, page.after.id))),
+        : behind(page.after.createTime, limitKey(application, page.after.id))),
     };
     return withStoreFaults(async () => {
       const documents = await this.#store.limits
         .find(query, {
-          sort: { c: -1, _id: -1 },
+          sort: { c: order, _id: order },
+          skip: page.skip,
           limit: page.limit,
           hint: indexFor(filter),
           maxTimeMS: timeLeftMs(deadline),
@@ -105,6 +127,17 @@ export class Limits {
       const sums = await readCurrentSums(this.#store, application, limits, deadline);
       return limits.map((limit) => chargedLimit(limit, sums(limit)));
     });
+  }
+
+  /** How many a list has on all its pages, counted up to {@link LIMITS_COUNTED_MAX}. */
+  async count(application: string, filter: LimitFilter, deadline: number): Promise<number> {
+    return withStoreFaults(() =>
+      this.#store.limits.countDocuments(toQuery(application, filter), {
+        hint: indexFor(filter),
+        limit: LIMITS_COUNTED_MAX,
+        maxTimeMS: timeLeftMs(deadline),
+      }),
+    );
   }
 
   /** Refuses a new maximum that is below what is spent; what calls hold beside does not count. */
@@ -235,7 +268,11 @@ export interface LimitFilter {
   readonly showDeleted: boolean;
   /** Whether the own limits of experiences are among them. */
   readonly showOwned: boolean;
+  readonly oldestFirst: boolean;
 }
+
+/** How far a list counts and leaves out. */
+export const LIMITS_COUNTED_MAX = 100_000;
 
 /** Where a page of limits ends. */
 export interface LimitPosition {
@@ -251,6 +288,20 @@ export interface LimitReset {
   /** The one before the period that the request began. */
   readonly endedPeriod: LimitPeriod;
   readonly duplicate: boolean;
+}
+
+function toQuery(
+  application: string,
+  { name, tags, showOwned, showDeleted }: LimitFilter,
+): Filter<LimitDocument> {
+  return {
+    '_id.a': application,
+    ...(name === undefined ? {} : { n: name }),
+    // MongoDB reads an index of lists by one value; by the others it picks.
+    ...(tags.length === 0 ? {} : { tg: { $all: [...tags] } }),
+    ...(showOwned ? {} : { s: true as const }),
+    ...(showDeleted ? {} : { d: { $exists: false } }),
+  };
 }
 
 /** The index that has the limits in the order of the list; left to itself MongoDB may sort them in memory. */

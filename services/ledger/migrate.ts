@@ -9,6 +9,7 @@ import { toPriceDocument } from './price-document.js';
 import { UnfitServer } from './probe.js';
 import { RUN_OUTPUT_KEPT_MS } from './run-outputs.js';
 import { SchemaLease } from './schema-lease.js';
+import { splitLimitSums } from './split-limit-sums.js';
 import type { Store } from './store.js';
 import { TURN_KEPT_MS } from './turns.js';
 
@@ -35,7 +36,11 @@ export async function migrate(
     if (version === 1) await keepCatalogueRevision(store);
     await seedCatalogue(store, catalogue, catalogueHash);
     for (const application of applications) {
-      await store.applications.updateOne({ _id: application }, { $setOnInsert: { r: 1 } }, { upsert: true });
+      await store.applications.updateOne(
+        { _id: application },
+        { $setOnInsert: { r: 1, c: new Date() } },
+        { upsert: true },
+      );
     }
     await store.schema.updateOne(
       { _id: 'page-token-key' },
@@ -43,6 +48,7 @@ export async function migrate(
       { upsert: true },
     );
     if (version === 1) await buildBooks(store, lease);
+    if (version > 1 && version < 4) await splitAllLimitSums(store);
     await store.schema.updateOne({ _id: 'version' }, { $max: { v: SCHEMA_VERSION } }, { upsert: true });
   } finally {
     await lease.release();
@@ -50,7 +56,7 @@ export async function migrate(
 }
 
 /** Raised by every change of collections or indexes. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 async function isUpToDate(
   store: Store,
@@ -80,6 +86,7 @@ function ofNewerRelease(version: number): UnfitServer {
 async function createCollections(store: Store): Promise<void> {
   const wanted = [
     'applications',
+    'api_keys',
     'experience_types',
     'experiences',
     'events',
@@ -130,6 +137,11 @@ async function createIndexes(store: Store): Promise<void> {
       name: 'by_limit',
       partialFilterExpression: { li: { $exists: true } },
     },
+    {
+      key: { '_id.a': 1, ps: 1, r: -1 },
+      name: 'by_provider_response',
+      partialFilterExpression: { ps: { $exists: true } },
+    },
   ]);
   const open = { s: 'o' };
   await store.reservations.createIndexes([
@@ -157,6 +169,7 @@ async function createIndexes(store: Store): Promise<void> {
   await store.prices.createIndexes([
     { key: { '_id.a': 1, p: 1, ml: 1, q: 1, c: 1, _id: 1 }, name: 'by_model' },
   ]);
+  await store.apiKeys.createIndex({ a: 1, c: -1, _id: -1 }, { name: 'by_application' });
   await createLimitIndexes(store);
 }
 
@@ -225,6 +238,11 @@ async function buildBooks(store: Store, lease: SchemaLease): Promise<void> {
       // What cannot be made of the events stays as it is; verify names it.
     }
   }
+}
+
+async function splitAllLimitSums(store: Store): Promise<void> {
+  const applications = await store.applications.find({ _id: { $ne: CATALOGUE } }).toArray();
+  for (const { _id: application } of applications) await splitLimitSums(store, application);
 }
 
 /** Rows are only ever added: an event may keep the id of any price that once was in force. */

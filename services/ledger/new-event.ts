@@ -24,7 +24,7 @@ export function newEvent(
   const { attribution } = record;
   const { reservation } = settled;
   const eventTime = settled.eventTime ?? record.eventTime ?? entry.recordTime;
-  const found = prices.find(record.provider, record.model, eventTime);
+  const found = prices.findForCall(record.provider, record.model, record.requestedModel, eventTime);
   const { input, output, total, unpriced } = costOfUnits(record.units, found);
   if (total > EVENT_COST_MAX) throw tooDear('record.units', total);
   const made = reservation?.experienceId === place?.experience.id ? reservation : undefined;

@@ -19,6 +19,20 @@ export function experienceNotFound(id: string): Fault {
   });
 }
 
+export function applicationNotFound(id: string): Fault {
+  return new Fault('APPLICATION_NOT_FOUND', `There is no application '${id}'.`, {
+    metadata: { application_id: id },
+  });
+}
+
+export function apiKeyNotFound(id: string): Fault {
+  return new Fault('API_KEY_NOT_FOUND', `There is no key '${id}'.`, { metadata: { key_id: id } });
+}
+
 export function limitNotFound(id: string): Fault {
   return new Fault('LIMIT_NOT_FOUND', `There is no limit '${id}'.`, { metadata: { limit_id: id } });
+}
+
+export function usageNotFound(id: string): Fault {
+  return new Fault('USAGE_NOT_FOUND', `There is no event '${id}'.`, { metadata: { event_id: id } });
 }

@@ -16,3 +16,19 @@ interface OlderThan<Key> {
     { readonly c: Date; readonly _id: { readonly $lt: Key } },
   ];
 }
+
+/** The same of what is listed oldest first. */
+export function newerThan<Key>(createTime: Date, key: Key): NewerThan<Key> {
+  return {
+    c: { $gte: createTime },
+    $or: [{ c: { $gt: createTime } }, { c: createTime, _id: { $gt: key } }],
+  };
+}
+
+interface NewerThan<Key> {
+  readonly c: { readonly $gte: Date };
+  readonly $or: [
+    { readonly c: { readonly $gt: Date } },
+    { readonly c: Date; readonly _id: { readonly $gt: Key } },
+  ];
+}

@@ -48,7 +48,8 @@ export function planReservation(batch: PlannedBatch, entry: ReservationEntry): R
   const place = placeOf(batch, { application, attribution, time, spareExperienceId });
   const priced = priceEstimate(wanted, batch.state(application).prices, time);
   const limits = batch.limits.applicable(application, attribution.limitIds, place, 'to come');
-  batch.limits.decide(application, limits, wanted.estimate === undefined ? undefined : priced.cost.total);
+  const isKnown = wanted.estimate !== undefined && wanted.holdsNothing !== true;
+  batch.limits.decide(application, limits, isKnown ? priced.cost.total : undefined);
   batch.unitKinds.add(application, place?.experience, priced.units, 'reservation.estimate');
   batch.settleIn(application, place);
   const reservation = { ...newReservation(entry, place, priced), charges: chargesOf(limits) };

@@ -98,6 +98,7 @@ class Planner {
       spareExperienceId: entry.spareExperienceId,
     });
     const limits = batch.limits.applicable(application, attribution.limitIds, place, 'made');
+    if (entry.refusesBlockingLimits) assertNoneBlocks(limits, attribution.limitIds);
     const settled =
       limits.length === 0 ? WITHOUT_RESERVATION : { ...WITHOUT_RESERVATION, charges: chargesOf(limits) };
     const event = newEvent(entry, place, batch.state(application).prices, settled);
@@ -211,6 +212,17 @@ class Planner {
     sum.input = addMoney(sum.input, cost.input);
     sum.output = addMoney(sum.output, cost.output);
   }
+}
+
+/** Those that the record names; an experience's own limit is not the caller's choice. */
+function assertNoneBlocks(limits: readonly Limit[], named: readonly Uuid[]): void {
+  const blocking = limits.find(({ id, type }) => type === 'BLOCK' && named.includes(id));
+  if (blocking === undefined) return;
+  throw new Fault(
+    'BLOCKING_LIMIT_NOT_ALLOWED',
+    `The limit '${blocking.id}' blocks: a call that is only reported cannot be refused by it any more.`,
+    { metadata: { limit_id: blocking.id } },
+  );
 }
 
 /**

@@ -110,7 +110,7 @@ export class PlannedBatch {
   insertEvent(application: string, event: UsageEvent, contentHash: Uint8Array): void {
     this.#demoteEarlier(application, event);
     this.#events.set(factKey(application, event.eventId), { application, event, contentHash });
-    this.limits.deltas.addEvent(application, event);
+    this.limits.addEvent(application, event);
   }
 
   /** The same event with something changed. */

@@ -81,6 +81,35 @@ export class Prices {
     });
   }
 
+  /**
+   * Ends what own prices of a model are in force or still to come, each at its start or now; at most
+   * {@link RETIRED_AT_ONCE_MAX}, the earliest first.
+   */
+  async retireModel(
+    application: string,
+    { provider, model }: Pick<Price, 'provider' | 'model'>,
+    now: Date,
+    deadline: number,
+  ): Promise<readonly RetiredPrice[]> {
+    return inTransaction(this.#store, deadline, async (transaction) => {
+      const latestFirst = await this.#ofModel(application, { provider, model }, transaction);
+      const starts = [now, ...latestFirst.flatMap(({ effectiveTime }) => effectiveTime ?? []).reverse()];
+      const retired: RetiredPrice[] = [];
+      for (const time of starts) {
+        const price = priceInForce(latestFirst, time);
+        if (time < now || price === undefined || price.retired) continue;
+        if (retired.some((known) => known.price.id === price.id)) continue;
+        if (retired.length === RETIRED_AT_ONCE_MAX) break;
+        retired.push({ price, retireTime: time });
+      }
+      for (const { price, retireTime } of retired) {
+        const end = { id: newUuid(), effectiveTime: retireTime, rates: new Map(), retired: true };
+        await this.#insert(application, { ...price, ...end, createTime: now }, transaction);
+      }
+      return retired;
+    });
+  }
+
   /** Of the application, else of the catalogue. */
   async get(application: string, id: Uuid, deadline: number): Promise<Price> {
     const options = { maxTimeMS: timeLeftMs(deadline) };
@@ -134,8 +163,12 @@ export class Prices {
   }
 
   /** The own prices of a price's model, their ends among them, in the order of {@link laterPriceFirst}. */
-  async #ofModel(application: string, price: Price, transaction: Transaction): Promise<readonly Price[]> {
-    const filter = { '_id.a': application, p: price.provider, ml: price.model.toLowerCase() };
+  async #ofModel(
+    application: string,
+    { provider, model }: Pick<Price, 'provider' | 'model'>,
+    transaction: Transaction,
+  ): Promise<readonly Price[]> {
+    const filter = { '_id.a': application, p: provider, ml: model.toLowerCase() };
     const documents = await this.#store.prices.find(filter, transaction).toArray();
     return documents.map(fromPriceDocument).sort(laterPriceFirst);
   }
@@ -162,6 +195,12 @@ export class Prices {
     const document = documents.find(({ _id }) => _id.a === application) ?? documents[0];
     return document === undefined ? undefined : fromPriceDocument(document);
   }
+}
+
+/** An own price, and from when on it applies no longer. */
+export interface RetiredPrice {
+  readonly price: Price;
+  readonly retireTime: Date;
 }
 
 export interface PriceFilter {
@@ -229,3 +268,5 @@ function priceNotFound(id: string): Fault {
 }
 
 const PRICES_MAX = 20_000;
+/** Of one transaction. */
+const RETIRED_AT_ONCE_MAX = 1_000;

@@ -12,7 +12,7 @@ export function repriceEvent(
   prices: PriceBook,
   step: Pick<Repricing, 'id' | 'time'>,
 ): { readonly event: UsageEvent; readonly cost: Cost } | undefined {
-  const found = prices.find(event.provider, event.model, event.eventTime);
+  const found = prices.findForCall(event.provider, event.model, event.requestedModel, event.eventTime);
   if (!('price' in found)) return undefined;
   const left = new Map(event.unpriced.map(({ kind, input, output }) => [kind, { input, output }]));
   const { unpriced, ...cost } = costOfUnits(left, found, event.units);

@@ -36,6 +36,7 @@ export function toReservationDocument(
   document.un = toUnitFields(reservation.units);
   document.ei = toDecimal(reservation.cost.input);
   document.eo = toDecimal(reservation.cost.output);
+  if (reservation.holdsNothing === true) document.nh = true;
   if (reservation.experienceId !== undefined) document.x = toBinary(reservation.experienceId);
   if (reservation.unpriced.length > 0) document.up = toUnpricedFields(reservation.unpriced);
   if (reservation.priceId !== undefined) document.pr = toBinary(reservation.priceId);
@@ -68,6 +69,7 @@ export function fromReservationDocument(document: ReservationDocument): Reservat
     model: document.m ?? '',
     units: fromUnitFields(document.un),
     cost: { input, output, total: addMoney(input, output) },
+    holdsNothing: document.nh,
     priceId: document.pr === undefined ? undefined : fromBinary(document.pr),
     unpriced: fromUnpricedFields(document.up),
     operationKey: document.op,

@@ -1,6 +1,7 @@
 import { Binary, type Collection, type Db, MongoClient, type TransactionOptions } from 'mongodb';
 import { type Uuid, uuidBytes, uuidFromBytes } from '../domain/uuid.js';
 import type {
+  ApiKeyDocument,
   ApplicationDocument,
   EventDocument,
   ExperienceDocument,
@@ -28,6 +29,7 @@ export class Store {
   readonly client: MongoClient;
   readonly db: Db;
   readonly applications: Collection<ApplicationDocument>;
+  readonly apiKeys: Collection<ApiKeyDocument>;
   readonly types: Collection<TypeDocument>;
   readonly experiences: Collection<ExperienceDocument>;
   readonly events: Collection<EventDocument>;
@@ -65,6 +67,7 @@ export class Store {
     });
     this.db = this.client.db(databaseName);
     this.applications = this.db.collection('applications');
+    this.apiKeys = this.db.collection('api_keys');
     this.types = this.db.collection('experience_types');
     this.experiences = this.db.collection('experiences');
     this.events = this.db.collection('events');

@@ -10,6 +10,7 @@ export function fromTypeDocument(document: TypeDocument): ExperienceType {
     workflowType: document.wf,
     taskQueue: document.tq,
     limitConfig: document.lc === undefined ? undefined : fromLimitConfigFields(document.lc),
+    loggingDisabled: document.ld ?? false,
     revision: document.r,
     createTime: document.c,
     updateTime: document.u,
@@ -18,12 +19,13 @@ export function fromTypeDocument(document: TypeDocument): ExperienceType {
 }
 
 /**
- * The keys of an application's types, of names after `after`: a range, because the index on whole keys serves no filter
- * on a part of them.
+ * The keys of an application's types, of names after `after` and before `before`: a range, because the index on whole keys
+ * serves no filter on a part of them.
  */
 export function typeKeysOf(
   application: string,
-  after = '',
+  { after = '', before }: { readonly after?: string; readonly before?: string } = {},
 ): { readonly $gt: TypeKey; readonly $lt: TypeKey } {
-  return { $gt: { a: application, n: after }, $lt: { a: `${application}\u0000`, n: '' } };
+  const end = before === undefined ? { a: `${application}\u0000`, n: '' } : { a: application, n: before };
+  return { $gt: { a: application, n: after }, $lt: end };
 }

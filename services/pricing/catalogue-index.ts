@@ -30,6 +30,15 @@ export class CatalogueIndex {
     return this.#models.has(provider) || FALLBACK_PROVIDERS.has(provider);
   }
 
+  providers(): readonly string[] {
+    return [...this.#models.keys()];
+  }
+
+  /** The prices of each model of a provider, the later in force first. */
+  modelsOf(provider: string): readonly (readonly Price[])[] {
+    return (this.#models.get(provider) ?? []).map(({ prices }) => prices);
+  }
+
   /**
    * All prices of the model that a name means at a provider (an id as `providerId` answers), the later in force first;
    * none: the model is not known.

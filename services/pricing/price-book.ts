@@ -29,6 +29,33 @@ export class PriceBook {
     this.#ownProviders = new Set(own.map(({ provider }) => providerId(provider)));
   }
 
+  /** Those that have prices from a source. */
+  providers(source: Price['source']): readonly string[] {
+    return source === 'catalogue' ? this.#catalogue.providers() : [...this.#ownProviders];
+  }
+
+  /** The prices that a source has of each model of a provider, the later in force first. */
+  modelsOf(source: Price['source'], provider: string): readonly (readonly Price[])[] {
+    const id = providerId(provider);
+    if (source === 'catalogue') return this.#catalogue.modelsOf(id);
+    if (!this.#ownProviders.has(id)) return [];
+    return [...this.#own.values()].filter(
+      ([first]) => first !== undefined && providerId(first.provider) === id,
+    );
+  }
+
+  /**
+   * The price in force at a time for a call: that of the model that answered or, where it has none, that of the model that
+   * was asked for. The application's own prices go before the catalogue's, whichever model they are of: who prices
+   * `house-model` does not know as what its server names itself.
+   */
+  findForCall(provider: string, model: string, requestedModel: string | undefined, time: Date): FoundPrice {
+    const answered = this.find(provider, model, time);
+    if (requestedModel === undefined || requestedModel === model || isOwn(answered)) return answered;
+    const requested = this.find(provider, requestedModel, time);
+    return isOwn(requested) || 'reason' in answered ? orElse(requested, answered) : answered;
+  }
+
   /** The price in force at a time for a model, both named as the caller names them. */
   find(provider: string, model: string, time: Date): FoundPrice {
     const id = providerId(provider);
@@ -44,6 +71,14 @@ export class PriceBook {
     if (this.#ownProviders.has(id) || this.#catalogue.hasProvider(id)) return { reason: 'MODEL_UNKNOWN' };
     return { reason: 'PROVIDER_UNKNOWN' };
   }
+}
+
+function isOwn(found: FoundPrice): boolean {
+  return 'price' in found && !isCatalogue(found.price);
+}
+
+function orElse(found: FoundPrice, other: FoundPrice): FoundPrice {
+  return 'price' in found ? found : other;
 }
 
 function isCatalogue({ source }: Price): boolean {

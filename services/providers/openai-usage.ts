@@ -1,44 +1,60 @@
-import { canonicalUnits, type UnitCount, type UnitKind, type Units, unitKind } from '../domain/units.js';
+import { canonicalUnits, type UnitCount, type UnitKind, type Units } from '../domain/units.js';
+import { countOf, isRecord, type JsonRecord, recordOf } from './json-value.js';
+import type { ToldUsage } from './told-usage.js';
+import { AUDIO, CACHE_READ, CACHE_WRITE, TEXT, VISION } from './unit-kinds.js';
 
 /**
- * What an OpenAI-compatible chat completion or embedding says about usage, as disjoint units. OpenAI's counts are
- * inclusive: cached and audio tokens are parts of `prompt_tokens`, so they are taken out of `text`. Source:
- * OpenAI API reference, "The chat completion object", member `usage`.
+ * What an OpenAI-compatible answer (chat completion, response, embedding) says about usage, as disjoint units. OpenAI's
+ * counts are inclusive: tokens read from or written to the cache and audio tokens are parts of the prompt's, so they are
+ * taken out of `text`; reasoning tokens stay in it. Source: OpenAI API reference, "The chat completion object" and "The
+ * response object", member `usage`.
+ *
+ * `promptText`: how many tokens the texts of a prompt with images have; what is more than that is `vision`. undefined: the
+ * prompt has no images.
  *
  * undefined: the body says nothing usable about usage.
  */
-export function unitsOfOpenAiUsage(usage: unknown): Units | undefined {
+export function toldByOpenAi(usage: unknown, promptText?: bigint): ToldUsage | undefined {
   if (!isRecord(usage)) return undefined;
-  const prompt = count(usage.prompt_tokens);
+  const prompt = countOf(usage.prompt_tokens) ?? countOf(usage.input_tokens);
   if (prompt === undefined) return undefined;
-  const completion = count(usage.completion_tokens) ?? 0n;
-  const promptParts = isRecord(usage.prompt_tokens_details) ? usage.prompt_tokens_details : {};
-  const completionParts = isRecord(usage.completion_tokens_details) ? usage.completion_tokens_details : {};
-  const cached = count(promptParts.cached_tokens) ?? 0n;
-  const audioIn = count(promptParts.audio_tokens) ?? 0n;
-  const audioOut = count(completionParts.audio_tokens) ?? 0n;
+  const output = countOf(usage.completion_tokens) ?? countOf(usage.output_tokens);
+  return { units: unitsOf(usage, prompt, output ?? 0n, promptText), output };
+}
+
+function unitsOf(usage: JsonRecord, prompt: bigint, completion: bigint, promptText?: bigint): Units {
+  const promptParts = recordOf(usage.prompt_tokens_details ?? usage.input_tokens_details);
+  const completionParts = recordOf(usage.completion_tokens_details ?? usage.output_tokens_details);
+  const cacheRead = countOf(promptParts.cached_tokens) ?? 0n;
+  const cacheWrite = countOf(promptParts.cache_write_tokens) ?? 0n;
+  const audioIn = countOf(promptParts.audio_tokens) ?? 0n;
+  const audioOut = countOf(completionParts.audio_tokens) ?? 0n;
+  const rest = prompt - cacheRead - cacheWrite - audioIn;
   // Parts that are more than the whole cannot be disjoint: then only the whole is believed.
-  const partsFit = cached + audioIn <= prompt && audioOut <= completion;
-  const units = new Map<UnitKind, UnitCount>(
-    partsFit
-      ? [
-          [TEXT, { input: prompt - cached - audioIn, output: completion - audioOut }],
-          [CACHE_READ, { input: cached, output: 0n }],
-          [AUDIO, { input: audioIn, output: audioOut }],
-        ]
-      : [[TEXT, { input: prompt, output: completion }]],
+  const partsFit = rest >= 0n && audioOut <= completion;
+  if (!partsFit) return canonicalUnits(new Map([[TEXT, { input: prompt, output: completion }]]));
+  const vision = promptText === undefined ? 0n : visionOf(prompt - audioIn, promptText, rest);
+  return canonicalUnits(
+    new Map<UnitKind, UnitCount>([
+      [TEXT, { input: rest - vision, output: completion - audioOut }],
+      [CACHE_READ, { input: cacheRead, output: 0n }],
+      [CACHE_WRITE, { input: cacheWrite, output: 0n }],
+      [AUDIO, { input: audioIn, output: audioOut }],
+      [VISION, { input: vision, output: 0n }],
+    ]),
   );
-  return canonicalUnits(units);
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+/** What is told of both ways, for callers of ours who do not count themselves. */
+export function unitsOfOpenAiUsage(usage: unknown): Units | undefined {
+  return toldByOpenAi(usage)?.units;
 }
 
-function count(value: unknown): bigint | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? BigInt(value) : undefined;
+/**
+ * How much of a prompt is images: what its texts do not explain, but no more than is left beside the cache, because
+ * nobody tells whether text or images were cached.
+ */
+export function visionOf(reported: bigint, promptText: bigint, uncached: bigint): bigint {
+  const vision = reported > promptText ? reported - promptText : 0n;
+  return vision < uncached ? vision : uncached;
 }
-
-const TEXT = unitKind('text');
-const CACHE_READ = unitKind('text_cache_read');
-const AUDIO = unitKind('audio');

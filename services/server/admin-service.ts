@@ -9,16 +9,27 @@ import type { BookCheck } from '../ledger/book-check.js';
 import type { BookDifference } from '../ledger/book-difference.js';
 import type { CheckProgress } from '../ledger/check-scope.js';
 import type { Ledger } from '../ledger/ledger.js';
+import { apiKeyMethods } from './api-key-methods.js';
+import { applicationMethods } from './application-methods.js';
+import type { Authenticator } from './authenticator.js';
 import { fromWireTime } from './from-wire.js';
 import type { Handlers, StreamContext } from './handler.js';
+import type { PageTokens } from './page-token.js';
 import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
 import { SWEEP_COUNT_DEFAULT, SWEEP_COUNT_MAX, sweepReservations } from './sweep-reservations.js';
 import { toWireTime } from './to-wire.js';
 
-export function adminService(ledger: Ledger, recorder: Recorder, handlers: Handlers): AdminServiceHandlers {
+export function adminService(
+  ledger: Ledger,
+  { recorder, authenticator, tokens }: AdminDependencies,
+  handlers: Handlers,
+): AdminServiceHandlers {
   const one = new OneAtATime();
   return {
+    ...applicationMethods(ledger, authenticator, tokens, handlers),
+    ...apiKeyMethods(ledger, authenticator, handlers),
+
     Verify: handlers.stream(async (request, context) => {
       const check = new RequestCheck();
       const type = check.optional('experience_type', request.experienceType, typeNameRule);
@@ -47,6 +58,12 @@ export function adminService(ledger: Ledger, recorder: Recorder, handlers: Handl
       return sweepReservations(ledger, recorder, { application, maxCount, deadline });
     }),
   };
+}
+
+interface AdminDependencies {
+  readonly recorder: Recorder;
+  readonly authenticator: Authenticator;
+  readonly tokens: PageTokens;
 }
 
 /** When the process is free again: who has the summary may go on to the next call. */

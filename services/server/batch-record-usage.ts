@@ -11,7 +11,7 @@ import { RequestCheck } from './request-check.js';
 /** Fails as a whole only for its size, its metadata, or what befell every record that was good. */
 export async function batchRecordUsage(
   recorder: Recorder,
-  { records, view: wireView }: BatchRecordUsageRequest__Output,
+  { records, view: wireView, refuseBlockingLimits }: BatchRecordUsageRequest__Output,
   { application, strictIds, metadata, deadline }: CallContext,
 ): Promise<WireRecordResults> {
   const check = new RequestCheck({ strictIds });
@@ -22,7 +22,9 @@ export async function batchRecordUsage(
   const batch = recordBatch(records, { strictIds, ofCall });
   const waiting = batch.waiting();
   if (waiting.length > 0) {
-    const outcomes = await recorder.recordAll(application, waiting, deadline);
+    const outcomes = await recorder.recordAll(application, waiting, deadline, {
+      refusesBlockingLimits: refuseBlockingLimits,
+    });
     const [first] = outcomes;
     const isLost = outcomes.every((outcome) => outcome instanceof Fault && isPassing(outcome));
     if (isLost && first instanceof Fault) throw first;

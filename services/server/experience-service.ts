@@ -1,5 +1,5 @@
 import type { ExperienceServiceHandlers } from '../contract/generated/experiences/v1/ExperienceService.js';
-import { shown, typeNameRule, userIdRule } from '../domain/text-rules.js';
+import { typeNameRule, userIdRule } from '../domain/text-rules.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { ExperiencePosition } from '../ledger/experiences.js';
 import type { Ledger } from '../ledger/ledger.js';
@@ -72,13 +72,9 @@ export function experienceService(
 
     UpdateExperienceProperties: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
-      const set = check.properties('set', request.set);
-      for (const key of request.remove) {
-        if (set.has(key)) check.bad('remove', `names '${shown(key)}', which is set too`);
-      }
+      const change = check.labelChange(request);
       const id = check.experienceId('experience_id', request.experienceId);
       check.done();
-      const change = { set, remove: request.remove };
       const experience = await ledger.experiences.updateProperties(application, id, change, deadline);
       return { experience: toWireExperience(experience) };
     }),

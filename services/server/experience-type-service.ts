@@ -33,6 +33,7 @@ export function experienceTypeService(
         limitConfig: request.limitConfig
           ? fromWireLimitConfig('limit_config', request.limitConfig, check)
           : undefined,
+        loggingDisabled: request.loggingDisabled,
       };
       check.done();
       const { type, alreadyExisted } = await ledger.types.create(application, name, content, deadline);
@@ -47,12 +48,18 @@ export function experienceTypeService(
 
     ListExperienceTypes: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
-      const scope = ['types', application, request.showDeleted];
+      const scope = [
+        'types',
+        application,
+        request.showDeleted,
+        ...(request.descending ? ['last first'] : []),
+      ];
       const limit = check.pageSize(request.pageSize);
       const after = tokens.read(request.pageToken, scope, check);
       check.done();
       const wanted = {
         after: typeof after === 'string' ? after : undefined,
+        descending: request.descending,
         limit: limit + 1,
         showDeleted: request.showDeleted,
       };
@@ -138,6 +145,7 @@ function fromWireUpdate(
     workflow_type: request.workflowType,
     task_queue: request.taskQueue,
     limit_config: request.limitConfig === null ? '' : 'given',
+    logging_disabled: request.loggingDisabled ? 'given' : '',
   };
   const named = (path: (typeof UPDATABLE)[number]) =>
     paths.length === 0 ? given[path] !== '' : paths.includes('*') || paths.includes(path);
@@ -159,6 +167,7 @@ function fromWireUpdate(
             : undefined,
         }
       : {}),
+    ...(named('logging_disabled') ? { loggingDisabled: request.loggingDisabled } : {}),
   };
 }
 
@@ -169,7 +178,7 @@ function checkedName(name: string): string {
   return name;
 }
 
-const UPDATABLE = ['description', 'workflow_type', 'task_queue', 'limit_config'] as const;
+const UPDATABLE = ['description', 'workflow_type', 'task_queue', 'limit_config', 'logging_disabled'] as const;
 const DESCRIPTION_RULE = longTextRule(DESCRIPTION_LENGTH_MAX);
 /** Names of workflows and task queues; Temporal itself allows 1,000 bytes. */
 const ENGINE_NAME_RULE = shortTextRule(200);

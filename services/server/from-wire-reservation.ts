@@ -30,6 +30,7 @@ export function fromWireReservation(wire: UsageReservation__Output, check: Reque
     provider: check.required('reservation.provider', wire.provider, shortTextRule(PROVIDER_LENGTH_MAX)),
     model: check.required('reservation.model', wire.model, shortTextRule(MODEL_LENGTH_MAX)),
     estimate: wire.estimate === null ? undefined : fromWireEstimate(wire.estimate, check),
+    holdsNothing: wire.holdsNothing ? true : undefined,
     ttlMs: fromWireTtl(wire.ttl, check),
     operationKey: check.optional(
       'reservation.operation_key',

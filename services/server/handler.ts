@@ -9,18 +9,15 @@ import type {
   ServerUnaryCall,
   ServerWritableStream,
 } from '@grpc/grpc-js';
-import { Fault } from '../domain/fault.js';
+import { Fault, type FaultKind } from '../domain/fault.js';
 import type { Logger } from '../runtime/logger.js';
+import type { Authenticator, Caller } from './authenticator.js';
 import { IncomingMessages } from './incoming-messages.js';
 import { toStatus } from './status.js';
 import { readableRequest } from './unreadable-request.js';
 
 /** What a handler knows of its call beside the request. */
-export interface CallContext {
-  /** Whose data the call sees. */
-  readonly application: string;
-  /** Whether the application would rather have an error than a fresh id for an experience id that is no UUID. */
-  readonly strictIds: boolean;
+export interface CallContext extends Caller {
   readonly metadata: Metadata;
   /** In milliseconds since the epoch; never infinite. */
   readonly deadline: number;
@@ -47,13 +44,13 @@ export interface DuplexContext<Request, Response> extends CallContext {
 /** Turns async functions into grpc-js handlers: one answer each, and errors by the one table. */
 export class Handlers {
   readonly #logger: Logger;
-  readonly #application: Pick<CallContext, 'application' | 'strictIds'>;
+  readonly #authenticator: Pick<Authenticator, 'admit'>;
   readonly #stopping = new AbortController();
   readonly #incoming = new Set<IncomingMessages<unknown>>();
 
-  constructor(logger: Logger, application: Pick<CallContext, 'application' | 'strictIds'>) {
+  constructor(logger: Logger, authenticator: Pick<Authenticator, 'admit'>) {
     this.#logger = logger;
-    this.#application = application;
+    this.#authenticator = authenticator;
   }
 
   /** Ends open streams with SHUTTING_DOWN; unary calls go on to their end. */
@@ -66,7 +63,10 @@ export class Handlers {
     handle: (request: Request, context: CallContext) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
-      const answer = async () => handle(readableRequest(call.request), this.#contextOf(call));
+      const answer = async () => {
+        const context = await this.#contextOf(call);
+        return handle(readableRequest(call.request), context);
+      };
       answer().then(
         (response) => callback(null, response),
         (error: unknown) => callback(toStatus(error, this.#logger, call.getPath())),
@@ -81,21 +81,27 @@ export class Handlers {
       const gone = new AbortController();
       call.on('cancelled', () => gone.abort());
       call.on('error', () => gone.abort()); // Without a listener a cut connection would end the process.
-      const signal = AbortSignal.any([gone.signal, this.#stopping.signal]);
-      const context: StreamContext<Response> = {
-        ...this.#contextOf(call),
-        signal,
-        send: (message) => sendMessage(call, message, signal),
+      const refused = new AbortController();
+      const signal = AbortSignal.any([gone.signal, refused.signal, this.#stopping.signal]);
+      const answer = async () => {
+        const context: StreamContext<Response> = {
+          ...(await this.#contextOf(call)),
+          signal,
+          send: (message) => sendMessage(call, message, signal),
+        };
+        const stopChecking = this.#checkWhileOpen(call, (fault) => refused.abort(fault));
+        await handle(readableRequest(call.request), context).finally(stopChecking);
       };
-      const answer = async () => handle(readableRequest(call.request), context);
       answer()
         .then(async () => {
           await nextTurn(); // Lets the last message leave before the status.
+          refused.signal.throwIfAborted();
           if (this.#stopping.signal.aborted && !gone.signal.aborted) throw shuttingDown();
           call.end();
         })
         .catch((error: unknown) => {
-          if (!gone.signal.aborted) call.emit('error', toStatus(error, this.#logger, call.getPath()));
+          const reason: unknown = refused.signal.aborted ? refused.signal.reason : error;
+          if (!gone.signal.aborted) call.emit('error', toStatus(reason, this.#logger, call.getPath()));
         });
     };
   }
@@ -114,13 +120,16 @@ export class Handlers {
       const requests = new IncomingMessages<Request>(call, gone.signal);
       if (this.#stopping.signal.aborted) requests.stop(shuttingDown());
       else this.#incoming.add(requests);
-      const context: DuplexContext<Request, Response> = {
-        ...this.#contextOf(call),
-        requests,
-        gone: gone.signal,
-        send: sender(call, gone.signal),
+      const answer = async () => {
+        const context: DuplexContext<Request, Response> = {
+          ...(await this.#contextOf(call)),
+          requests,
+          gone: gone.signal,
+          send: sender(call, gone.signal),
+        };
+        const stopChecking = this.#checkWhileOpen(call, (fault) => requests.stop(fault));
+        await handle(context).finally(stopChecking);
       };
-      const answer = async () => handle(context);
       answer()
         .then(async () => {
           await nextTurn(); // Lets the last message leave before the status.
@@ -134,21 +143,32 @@ export class Handlers {
     };
   }
 
-  #contextOf(
-    call:
-      | ServerUnaryCall<unknown, unknown>
-      | ServerWritableStream<unknown, unknown>
-      | ServerDuplexStream<unknown, unknown>,
-  ): CallContext {
+  /** A key that is revoked ends the streams that it has opened. While the store is away nobody can tell, and they go on. */
+  #checkWhileOpen(call: AnyCall, end: (refusal: Fault) => void): () => void {
+    const timer = setInterval(() => {
+      this.#authenticator.admit(call.getPath(), call.metadata).catch((error: unknown) => {
+        if (error instanceof Fault && REFUSALS.has(error.kind)) end(error);
+      });
+    }, STREAM_CHECK_MS);
+    return () => clearInterval(timer);
+  }
+
+  async #contextOf(call: AnyCall): Promise<CallContext> {
+    const caller = await this.#authenticator.admit(call.getPath(), call.metadata);
     const stated = Number(call.getDeadline());
     const latest = Date.now() + CALL_TIME_MAX_MS;
     return {
-      ...this.#application,
+      ...caller,
       metadata: call.metadata,
       deadline: Number.isFinite(stated) ? Math.min(stated, latest) : Date.now() + CALL_TIME_DEFAULT_MS,
     };
   }
 }
+
+type AnyCall =
+  | ServerUnaryCall<unknown, unknown>
+  | ServerWritableStream<unknown, unknown>
+  | ServerDuplexStream<unknown, unknown>;
 
 function shuttingDown(): Fault {
   return new Fault('SHUTTING_DOWN', 'This process is stopping; another one, or it again, will answer.', {
@@ -186,3 +206,6 @@ function sender<Response>(
 const CALL_TIME_DEFAULT_MS = 30_000;
 /** Longer deadlines are taken as this: no work of ours takes longer. Streams are not ended by it. */
 const CALL_TIME_MAX_MS = 300_000;
+/** How often it is asked whether the caller of an open stream may still call. */
+const STREAM_CHECK_MS = 1_000;
+const REFUSALS: ReadonlySet<FaultKind> = new Set(['UNAUTHENTICATED', 'PERMISSION_DENIED']);

@@ -4,7 +4,7 @@ import { LIMIT_NAME_LENGTH_MAX, type LimitConfig } from '../domain/limit.js';
 import { eventIdRule, shortTextRule, shown } from '../domain/text-rules.js';
 import { parseUuid, type Uuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
-import type { LimitChange, LimitPosition } from '../ledger/limits.js';
+import { LIMITS_COUNTED_MAX, type LimitChange, type LimitPosition } from '../ledger/limits.js';
 import { limitNotFound } from '../ledger/not-found.js';
 import { checkedTags } from './attribution-metadata.js';
 import { fromWireLimitConfig, fromWireMaxCost, fromWireThreshold } from './from-wire-limits.js';
@@ -43,18 +43,21 @@ export function limitService(
 
     ListLimits: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
-      const { showDeleted, showOwned } = request;
+      const { showDeleted, showOwned, oldestFirst } = request;
       const name = check.optional('name', request.name.trim(), NAME_RULE);
       const tags = checkedTags('tags', request.tags, check);
       const limit = check.pageSize(request.pageSize);
-      const scope = ['limits', application, name, [...tags].sort(), showDeleted, showOwned];
+      const skip = check.skip(request.skip, LIMITS_COUNTED_MAX);
+      const scope = ['limits', application, name, [...tags].sort(), showDeleted, showOwned, oldestFirst];
       const after = fromTokenPosition(tokens.read(request.pageToken, scope, check));
       check.done();
-      const filter = { name, tags, showDeleted, showOwned };
-      const limits = await ledger.limits.list(application, filter, { after, limit: limit + 1 }, deadline);
+      const filter = { name, tags, showDeleted, showOwned, oldestFirst };
+      const wanted = { after, skip, limit: limit + 1 };
+      const limits = await ledger.limits.list(application, filter, wanted, deadline);
+      const totalSize = request.countTotal ? await ledger.limits.count(application, filter, deadline) : 0;
       const { page, last } = pageOf(limits, limit, toWireLimit);
       const position = last && [last.limit.createTime.getTime(), last.limit.id];
-      return { limits: page, nextPageToken: position ? tokens.write(position, scope) : '' };
+      return { limits: page, nextPageToken: position ? tokens.write(position, scope) : '', totalSize };
     }),
 
     UpdateLimit: handlers.unary(async (request, { application, deadline }) => {

@@ -17,6 +17,10 @@ const configuration = configurationOrExit(
     TEMPORAL_NAMESPACE: z.string().default('default'),
     EXPERIENCES_LISTEN: z.string().regex(/:\d+$/, 'must be host:port').default('127.0.0.1:50051'),
     EXPERIENCES_TASK_QUEUE: z.string().default('experiences'),
+    EXPERIENCES_BOOTSTRAP_KEY: z
+      .string()
+      .regex(/^[\x21-\x7e]{32,256}$/, 'must be 32 to 256 visible ASCII characters')
+      .optional(),
     EXPERIENCES_STRICT_IDS: FLAG.default(false),
     EXPERIENCES_REFLECTION: FLAG.default(true),
     LOG_LEVEL,
@@ -35,23 +39,13 @@ await runProcess(
       temporalAddress: configuration.TEMPORAL_ADDRESS,
       temporalNamespace: configuration.TEMPORAL_NAMESPACE,
       defaultTaskQueue: configuration.EXPERIENCES_TASK_QUEUE,
+      bootstrapKey: configuration.EXPERIENCES_BOOTSTRAP_KEY,
       strictIds: configuration.EXPERIENCES_STRICT_IDS,
       reflection: configuration.EXPERIENCES_REFLECTION,
       logger,
     });
-    if (!isLoopback(configuration.EXPERIENCES_LISTEN)) {
-      logger.warn(
-        { address: server.address },
-        'listening beyond loopback, where anybody may call: there are no keys',
-      );
-    }
     logger.info({ address: server.address }, 'service ready');
     return server;
   },
   { stopTimeMaxMs: 20_000 },
 );
-
-function isLoopback(listen: string): boolean {
-  const host = listen.slice(0, listen.lastIndexOf(':'));
-  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
-}

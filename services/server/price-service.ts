@@ -8,13 +8,14 @@ import type { Ledger } from '../ledger/ledger.js';
 import type { PricePosition } from '../ledger/prices.js';
 import type { UnpricedPosition } from '../ledger/repricings.js';
 import type { Price } from '../pricing/price.js';
+import { orderOf, type PricedProvider, pricedProviders, pricesInForce } from '../pricing/priced-models.js';
 import { providerId } from '../pricing/provider-id.js';
 import { fromWireRates, fromWireTime } from './from-wire.js';
 import type { Handlers } from './handler.js';
 import { pageOf } from './page-of.js';
 import { fromTimeAndId, type PageTokens } from './page-token.js';
 import { RequestCheck } from './request-check.js';
-import { toWireCost, toWirePrice } from './to-wire.js';
+import { toWireCost, toWirePrice, toWirePricedProvider, toWireTime } from './to-wire.js';
 
 export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handlers): PriceServiceHandlers {
   return {
@@ -77,6 +78,53 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
       };
     }),
 
+    ListPricedProviders: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const limit = check.pageSize(request.pageSize);
+      const scope = ['priced providers', application];
+      const after = fromProviderPosition(tokens.read(request.pageToken, scope, check));
+      check.done();
+      const { prices } = await ledger.state(application, deadline);
+      const providers = SOURCES.flatMap((source) => pricedProviders(prices, source, new Date()));
+      const rest = after === undefined ? providers : providers.filter((one) => isBehindProvider(one, after));
+      const { page, last } = pageOf(rest, limit, toWirePricedProvider);
+      const nextPageToken = last === undefined ? '' : tokens.write([last.source, last.provider], scope);
+      return { providers: page, nextPageToken };
+    }),
+
+    ListPricesInForce: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const provider = check.required('provider', request.provider, PROVIDER_RULE);
+      const source = fromWireSource(request.source, check);
+      if (source === undefined) check.bad('source', 'is required');
+      const time = fromWireTime('time', request.time, check);
+      const limit = check.pageSize(request.pageSize);
+      const scope = ['prices in force', application, providerId(provider), source, time];
+      const after = tokens.read(request.pageToken, scope, check);
+      check.done();
+      if (source === undefined) throw new Error('a request without a source does not pass its check');
+      const { prices } = await ledger.state(application, deadline);
+      const inForce = pricesInForce(prices, source, provider, time ?? new Date());
+      const rest = typeof after === 'string' ? inForce.filter((price) => orderOf(price) > after) : inForce;
+      const { page, last } = pageOf(rest, limit, toWirePrice);
+      return { prices: page, nextPageToken: last === undefined ? '' : tokens.write(orderOf(last), scope) };
+    }),
+
+    RetireModel: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const provider = check.required('provider', request.provider.trim(), PROVIDER_RULE);
+      const model = check.required('model', request.model.trim(), MODEL_RULE);
+      check.done();
+      const ofModel = { provider: providerId(provider), model };
+      const retired = await ledger.prices.retireModel(application, ofModel, new Date(), deadline);
+      return {
+        retiredPrices: retired.map(({ price, retireTime }) => ({
+          price: toWirePrice(price),
+          retireTime: toWireTime(retireTime),
+        })),
+      };
+    }),
+
     RepriceUnpriced: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const id = request.repricingId === '' ? newUuid() : parseUuid(request.repricingId);
@@ -113,6 +161,22 @@ export function priceService(ledger: Ledger, tokens: PageTokens, handlers: Handl
 function fromRepricingPosition(position: unknown): UnpricedPosition | undefined {
   const at = fromTimeAndId(position);
   return at && { eventTime: at.time, eventId: at.id };
+}
+
+const SOURCES = ['application', 'catalogue'] as const;
+
+type ProviderPosition = readonly [source: Price['source'], provider: string];
+
+function fromProviderPosition(position: unknown): ProviderPosition | undefined {
+  if (!Array.isArray(position)) return undefined;
+  const [sourceText, provider] = position as readonly unknown[];
+  const source = SOURCES.find((one) => one === sourceText);
+  return source === undefined || typeof provider !== 'string' ? undefined : [source, provider];
+}
+
+function isBehindProvider({ source, provider }: PricedProvider, after: ProviderPosition): boolean {
+  if (source === after[0]) return provider > after[1];
+  return SOURCES.indexOf(source) > SOURCES.indexOf(after[0]);
 }
 
 function checkedPriceId(text: string, check: RequestCheck): Uuid {

@@ -11,6 +11,7 @@ import { ItemBatch, parsedItems } from './item-batch.js';
 import { RequestCheck } from './request-check.js';
 import { toWireStatus } from './status.js';
 import { toWireCost, toWireSettlement, toWireUnpriced, toWireWarnings } from './to-wire.js';
+import { toWireLimitStatus } from './to-wire-reservation.js';
 
 /** By what the items of one call are read. */
 export interface ItemRules {
@@ -61,7 +62,7 @@ export interface WireRecordResults {
   readonly failedCount: number;
 }
 
-function toWireAck({ event, duplicate }: EventOutcome): UsageAck {
+function toWireAck({ event, duplicate, limits }: EventOutcome): UsageAck {
   return {
     eventId: event.eventId,
     experienceId: event.experienceId ?? '',
@@ -73,5 +74,6 @@ function toWireAck({ event, duplicate }: EventOutcome): UsageAck {
     unpricedUnits: event.unpriced.map(toWireUnpriced),
     warnings: toWireWarnings(event),
     settlement: toWireSettlement(event.settlement),
+    limits: limits.map(toWireLimitStatus),
   };
 }

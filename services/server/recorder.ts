@@ -31,8 +31,14 @@ export class Recorder {
     this.#incident = incident;
   }
 
-  async record(application: string, record: UsageRecord, deadline: number): Promise<EventOutcome> {
-    const outcome = await this.#writeOne(this.#entryOf(application, record, this.#now()), deadline);
+  async record(
+    application: string,
+    record: UsageRecord,
+    deadline: number,
+    rules: RecordRules = NO_RULES,
+  ): Promise<EventOutcome> {
+    const entry = this.#entryOf(application, record, this.#now(), rules);
+    const outcome = await this.#writeOne(entry, deadline);
     if (outcome.kind !== 'event') throw new Error('an event entry has an event outcome');
     return outcome;
   }
@@ -45,9 +51,10 @@ export class Recorder {
     application: string,
     records: readonly UsageRecord[],
     deadline: number,
+    rules: RecordRules = NO_RULES,
   ): Promise<readonly (EventOutcome | Fault)[]> {
     const items = { reservations: [], records, releases: [] };
-    return (await this.writeItems(application, items, deadline)).records;
+    return (await this.writeItems(application, items, deadline, rules)).records;
   }
 
   /**
@@ -58,11 +65,12 @@ export class Recorder {
     application: string,
     { reservations, records, releases }: Items,
     deadline: number,
+    rules: RecordRules = NO_RULES,
   ): Promise<ItemOutcomes> {
     const now = this.#now();
     const entries: readonly Entry[] = [
       ...reservations.map((reservation) => this.#reservationEntryOf(application, reservation, now)),
-      ...records.map((record) => this.#entryOf(application, record, now)),
+      ...records.map((record) => this.#entryOf(application, record, now, rules)),
       ...releases.map((eventId): Entry => ({ kind: 'release', application, eventId, time: now })),
     ];
     const outcomes = (await this.#ledger.write(entries, deadline)).map((outcome) => {
@@ -128,7 +136,7 @@ export class Recorder {
     });
   }
 
-  #entryOf(application: string, record: UsageRecord, now: Date): EventEntry {
+  #entryOf(application: string, record: UsageRecord, now: Date, rules: RecordRules): EventEntry {
     return {
       kind: 'event',
       application,
@@ -137,6 +145,7 @@ export class Recorder {
       contentHash: contentHash(record),
       recordTime: now,
       spareExperienceId: newUuid(),
+      refusesBlockingLimits: rules.refusesBlockingLimits,
     };
   }
 
@@ -172,6 +181,14 @@ export class Recorder {
     return new Date(this.#lastTimeMs);
   }
 }
+
+/** How the records of one request are taken. */
+export interface RecordRules {
+  /** See EventEntry. */
+  readonly refusesBlockingLimits: boolean;
+}
+
+const NO_RULES: RecordRules = { refusesBlockingLimits: false };
 
 /** What one message may hold. */
 export interface Items {

@@ -80,6 +80,12 @@ export class RequestCheck {
     return size === 0 ? PAGE_SIZE_DEFAULT : Math.min(size, PAGE_SIZE_MAX);
   }
 
+  /** How many items to leave out. */
+  skip(count: number, max: number): number {
+    if (count < 0 || count > max) this.bad('skip', `must be from 0 to ${max}`);
+    return count;
+  }
+
   /** A 64-bit count as the wire has it. */
   count(field: string, text: string, max: bigint): bigint {
     const value = BigInt(text);
@@ -100,10 +106,27 @@ export class RequestCheck {
     return new Map(entries);
   }
 
+  /** Labels to set and to remove; none may be both. */
+  labelChange({ set, remove }: LabelChange): {
+    readonly set: Properties;
+    readonly remove: readonly string[];
+  } {
+    const properties = this.properties('set', set);
+    for (const key of remove) {
+      if (properties.has(key)) this.bad('remove', `names '${shown(key)}', which is set too`);
+    }
+    return { set: properties, remove };
+  }
+
   #apply(field: string, text: string, rule: TextRule): void {
     const wrong = rule(text);
     if (wrong !== undefined) this.bad(field, wrong);
   }
+}
+
+interface LabelChange {
+  readonly set: Readonly<Record<string, string>>;
+  readonly remove: readonly string[];
 }
 
 const VIOLATIONS_MAX = 100;

@@ -6,11 +6,14 @@ import {
 } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { contract } from '../contract/contract.js';
+import { APPLICATION_DEFAULT } from '../domain/application.js';
 import { Ledger } from '../ledger/ledger.js';
 import { loadCatalogue } from '../pricing/catalogue.js';
+import { isLoopback } from '../runtime/is-loopback.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Running } from '../runtime/process.js';
 import { adminService } from './admin-service.js';
+import { Authenticator } from './authenticator.js';
 import { Conversations } from './conversations.js';
 import { costService } from './cost-service.js';
 import { documentService } from './document-service.js';
@@ -20,6 +23,7 @@ import { experienceTypeService } from './experience-type-service.js';
 import { Handlers } from './handler.js';
 import { USAGE_LIMITS } from './item-limits.js';
 import { limitService } from './limit-service.js';
+import { methodScopes } from './method-scopes.js';
 import { PageTokens } from './page-token.js';
 import { priceService } from './price-service.js';
 import { Recorder } from './recorder.js';
@@ -41,8 +45,10 @@ export interface ServerOptions {
   readonly temporalNamespace: string;
   /** The task queue of types that name none. */
   readonly defaultTaskQueue: string;
-  /** Whether an experience id that is no UUID is refused instead of replaced. */
+  /** Whether `default` refuses an experience id that is no UUID instead of replacing it, whatever is kept of it. */
   readonly strictIds: boolean;
+  /** The key that may do everything for every application. Absent: none, and then it listens on loopback only. */
+  readonly bootstrapKey?: string | undefined;
   readonly reflection: boolean;
   /** How many writes may wait for their turn before more are refused; absent: 10,000. */
   readonly writesWaitingMax?: number;
@@ -56,18 +62,27 @@ export interface RunningServer extends Running {
 }
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  checkKeyRules(options);
   const ledger = await Ledger.open({
     uri: options.mongodbUri,
     databaseName: options.databaseName,
     catalogue: loadCatalogue(),
-    applications: [APPLICATION],
+    applications: [APPLICATION_DEFAULT],
     ...(options.writesWaitingMax === undefined ? {} : { entriesWaitingMax: options.writesWaitingMax }),
   });
   const engine = new WorkflowEngine({
     address: options.temporalAddress,
     namespace: options.temporalNamespace,
   });
-  const handlers = new Handlers(options.logger, { application: APPLICATION, strictIds: options.strictIds });
+  const authenticator = new Authenticator(ledger, methodScopes(), {
+    bootstrapKey: options.bootstrapKey,
+    strictDefault: options.strictIds,
+  });
+  await authenticator.prepare().catch(async (error: unknown) => {
+    await ledger.close();
+    throw error;
+  });
+  const handlers = new Handlers(options.logger, authenticator);
   const recorder = new Recorder(ledger, (error) => incidentFault(error, options.logger, 'RecordUsage'));
   const tokens = new PageTokens(ledger.pageTokenKey);
   const runs = new Runs(ledger, recorder, engine, { defaultTaskQueue: options.defaultTaskQueue });
@@ -92,10 +107,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   addService(contract.LimitService.service, limitService(ledger, runs, tokens, handlers));
   addService(contract.DocumentService.service, documentService(ledger, handlers));
   addService(contract.RunStateService.service, runStateService(ledger, tokens, handlers));
-  addService(contract.AdminService.service, adminService(ledger, recorder, handlers));
+  addService(
+    contract.AdminService.service,
+    adminService(ledger, { recorder, authenticator, tokens }, handlers),
+  );
   const health = new HealthImplementation(Object.fromEntries(HEALTH_NAMES.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
-  if (options.reflection) addReflection(server);
+  if (options.reflection) addReflection(server, { authenticator, logger: options.logger });
 
   const port = await bind(server, options.listen).catch(async (error: unknown) => {
     await ledger.close();
@@ -123,6 +141,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
+/** Before anything is opened: no service is ever reached from elsewhere without a key. */
+function checkKeyRules({ bootstrapKey, listen }: ServerOptions): void {
+  if (bootstrapKey !== undefined && !BOOTSTRAP_KEY.test(bootstrapKey))
+    throw new Error('EXPERIENCES_BOOTSTRAP_KEY must be 32 to 256 visible ASCII characters.');
+  if (bootstrapKey === undefined && !isLoopback(listen)) {
+    throw new Error(
+      `To listen beyond loopback (${listen}) it needs a bootstrap key: set EXPERIENCES_BOOTSTRAP_KEY.`,
+    );
+  }
+}
+
 async function bind(server: Server, listen: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
@@ -132,8 +161,6 @@ async function bind(server: Server, listen: string): Promise<number> {
   });
 }
 
-/** Until keys arrive there is one. */
-const APPLICATION = 'default';
 const HEALTH_NAMES = [
   '',
   ...[
@@ -149,6 +176,7 @@ const HEALTH_NAMES = [
     'RunState',
   ].map((name) => `experiences.v1.${name}Service`),
 ];
+const BOOTSTRAP_KEY = /^[\x21-\x7e]{32,256}$/;
 const MEBIBYTE = 1024 * 1024;
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MEBIBYTE,

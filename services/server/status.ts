@@ -87,6 +87,8 @@ function any(name: ErrorMessageName, message: object): Any {
 
 const CODE_OF_KIND = {
   INVALID_ARGUMENT: status.INVALID_ARGUMENT,
+  UNAUTHENTICATED: status.UNAUTHENTICATED,
+  PERMISSION_DENIED: status.PERMISSION_DENIED,
   NOT_FOUND: status.NOT_FOUND,
   ALREADY_EXISTS: status.ALREADY_EXISTS,
   ABORTED: status.ABORTED,

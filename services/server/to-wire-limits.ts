@@ -2,7 +2,7 @@ import type { Limit as WireLimit } from '../contract/generated/experiences/v1/Li
 import type { LimitPeriod as WirePeriod } from '../contract/generated/experiences/v1/LimitPeriod.js';
 import { etagOf } from '../domain/experience-type.js';
 import type { ChargedLimit, LimitPeriod } from '../domain/limit.js';
-import { formatMoney } from '../domain/money.js';
+import { formatMoney, subtractMoney } from '../domain/money.js';
 import { toWireLimitConfig, toWireTime } from './to-wire.js';
 
 /** Limits as the contract's messages. */
@@ -34,5 +34,11 @@ export function toWireLimitPeriod({ number, startTime, endTime, sum, overrun }: 
     eventCount: String(sum.eventCount),
     blockedCount: String(sum.blockedCount),
     blockedExternalCount: String(sum.blockedExternalCount),
+    spentInputCost: formatMoney(sum.spentInput),
+    spentOutputCost: formatMoney(subtractMoney(sum.spent, sum.spentInput)),
+    okCount: String(sum.effects.ok),
+    exceededCount: String(sum.effects.exceeded),
+    overrunCount: String(sum.effects.overrun),
+    failedCount: String(sum.effects.failed),
   };
 }

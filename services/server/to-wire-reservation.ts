@@ -1,3 +1,4 @@
+import type { GetUsageResponse } from '../contract/generated/experiences/v1/GetUsageResponse.js';
 import type { LimitStatus as WireLimitStatus } from '../contract/generated/experiences/v1/LimitStatus.js';
 import type { RecordUsageResponse } from '../contract/generated/experiences/v1/RecordUsageResponse.js';
 import type { ReleaseUsageResponse } from '../contract/generated/experiences/v1/ReleaseUsageResponse.js';
@@ -5,6 +6,7 @@ import type { Reservation as WireReservation } from '../contract/generated/exper
 import type { ReserveUsageResponse } from '../contract/generated/experiences/v1/ReserveUsageResponse.js';
 import type { LimitStanding } from '../domain/limit-charge.js';
 import { formatMoney } from '../domain/money.js';
+import type { UsageEvent } from '../domain/usage.js';
 import type { EventOutcome, ReleaseOutcome, ReservationOutcome } from '../ledger/entry.js';
 import { toWireCost, toWireEvent, toWireTime, toWireUnpriced, toWireWarnings } from './to-wire.js';
 
@@ -19,6 +21,17 @@ export function toWireRecorded({ event, duplicate, limits }: EventOutcome): Reco
     warnings: toWireWarnings(event),
     limits: limits.map(toWireLimitStatus),
   };
+}
+
+/** As RecordUsage would answer a repeat of it. */
+export function toWireRead(event: UsageEvent, limits: readonly LimitStanding[]): GetUsageResponse {
+  const { duplicate: _duplicate, ...read } = toWireRecorded({
+    kind: 'event',
+    event,
+    duplicate: true,
+    limits,
+  });
+  return read;
 }
 
 export function toWireReserved(outcome: ReservationOutcome): ReserveUsageResponse {
@@ -57,7 +70,7 @@ export function toWireReleased({ state, existed }: ReleaseOutcome): ReleaseUsage
   return { state: `RESERVATION_STATE_${state}`, existed };
 }
 
-function toWireLimitStatus({ limitId, state, maxCost, spent, held }: LimitStanding): WireLimitStatus {
+export function toWireLimitStatus({ limitId, state, maxCost, spent, held }: LimitStanding): WireLimitStatus {
   return {
     limitId,
     state: `LIMIT_STATE_${state}`,

@@ -4,6 +4,7 @@ import type { ExperienceTotals as WireTotals } from '../contract/generated/exper
 import type { ExperienceType as WireType } from '../contract/generated/experiences/v1/ExperienceType.js';
 import type { LimitConfig as WireLimitConfig } from '../contract/generated/experiences/v1/LimitConfig.js';
 import type { Price as WirePrice } from '../contract/generated/experiences/v1/Price.js';
+import type { PricedProvider as WirePricedProvider } from '../contract/generated/experiences/v1/PricedProvider.js';
 import type { Rate as WireRate } from '../contract/generated/experiences/v1/Rate.js';
 import type { RecordWarning as WireWarning } from '../contract/generated/experiences/v1/RecordWarning.js';
 import type { UnitCount as WireUnitCount } from '../contract/generated/experiences/v1/UnitCount.js';
@@ -17,6 +18,7 @@ import { formatMoney } from '../domain/money.js';
 import type { Units } from '../domain/units.js';
 import type { Cost, UnpricedUnits, UsageEvent } from '../domain/usage.js';
 import type { Price, Rate } from '../pricing/price.js';
+import type { PricedProvider } from '../pricing/priced-models.js';
 
 /** The domain's values as the contract's messages. */
 
@@ -28,6 +30,7 @@ export function toWireType(type: ExperienceType): WireType {
     workflowType: type.workflowType ?? '',
     taskQueue: type.taskQueue ?? '',
     limitConfig: type.limitConfig === undefined ? null : toWireLimitConfig(type.limitConfig),
+    loggingDisabled: type.loggingDisabled,
     etag: etagOf(type),
     createTime: toWireTime(type.createTime),
     updateTime: toWireTime(type.updateTime),
@@ -170,7 +173,7 @@ export function toWireCost(cost: Cost): WireCost {
 export function toWirePrice(price: Price): WirePrice {
   return {
     priceId: price.id,
-    source: price.source === 'catalogue' ? 'PRICE_SOURCE_CATALOGUE' : 'PRICE_SOURCE_APPLICATION',
+    source: toWirePriceSource(price.source),
     provider: price.provider,
     model: price.model,
     rates: Object.fromEntries(
@@ -188,6 +191,19 @@ export function toWirePrice(price: Price): WirePrice {
     sourceNote: price.sourceNote,
     currencyCode: CURRENCY,
   };
+}
+
+export function toWirePricedProvider(priced: PricedProvider): WirePricedProvider {
+  return {
+    provider: priced.provider,
+    source: toWirePriceSource(priced.source),
+    modelCount: priced.modelCount,
+    firstEffectiveTime: toWireTime(priced.firstEffectiveTime),
+  };
+}
+
+function toWirePriceSource(source: Price['source']): NonNullable<WirePrice['source']> {
+  return source === 'catalogue' ? 'PRICE_SOURCE_CATALOGUE' : 'PRICE_SOURCE_APPLICATION';
 }
 
 export function toWireTime(time: Date): WireTime;

@@ -1,6 +1,13 @@
+import type { GetUsageRequest__Output } from '../contract/generated/experiences/v1/GetUsageRequest.js';
 import type { UsageServiceHandlers } from '../contract/generated/experiences/v1/UsageService.js';
 import { Fault } from '../domain/fault.js';
-import { eventIdRule } from '../domain/text-rules.js';
+import {
+  eventIdRule,
+  PROVIDER_ID_LENGTH_MAX,
+  PROVIDER_LENGTH_MAX,
+  shortTextRule,
+} from '../domain/text-rules.js';
+import type { UsageEvent } from '../domain/usage.js';
 import { parseUuid } from '../domain/uuid.js';
 import type { Ledger } from '../ledger/ledger.js';
 import type { EventPosition } from '../ledger/usage-events.js';
@@ -15,7 +22,7 @@ import type { Recorder } from './recorder.js';
 import { RequestCheck } from './request-check.js';
 import { UsageStream } from './stream-usage.js';
 import { toWireEvent } from './to-wire.js';
-import { toWireRecorded, toWireReleased, toWireReserved } from './to-wire-reservation.js';
+import { toWireRead, toWireRecorded, toWireReleased, toWireReserved } from './to-wire-reservation.js';
 
 export function usageService(
   ledger: Ledger,
@@ -34,7 +41,8 @@ export function usageService(
       check.done();
       if (record === undefined) throw new Error('a request without a record does not pass its check');
       const attribution = mergeAttribution(record.attribution, ofCall);
-      return toWireRecorded(await recorder.record(application, { ...record, attribution }, deadline));
+      const rules = { refusesBlockingLimits: request.refuseBlockingLimits };
+      return toWireRecorded(await recorder.record(application, { ...record, attribution }, deadline, rules));
     }),
 
     ReserveUsage: handlers.unary(async (request, { application, strictIds, metadata, deadline }) => {
@@ -73,6 +81,22 @@ export function usageService(
       }
     }),
 
+    GetUsage: handlers.unary(async (request, { application, deadline }) => {
+      const event = await readEvent(ledger, application, request, deadline);
+      const limits = await ledger.limits.standings(application, event.charges, deadline);
+      return toWireRead(event, limits);
+    }),
+
+    UpdateUsageProperties: handlers.unary(async (request, { application, deadline }) => {
+      const check = new RequestCheck();
+      const eventId = check.required('event_id', request.eventId, eventIdRule);
+      const change = check.labelChange(request);
+      check.done();
+      return {
+        event: toWireEvent(await ledger.events.updateProperties(application, eventId, change, deadline)),
+      };
+    }),
+
     ListUsage: handlers.unary(async (request, { application, deadline }) => {
       const check = new RequestCheck();
       const limit = check.pageSize(request.pageSize);
@@ -91,6 +115,32 @@ export function usageService(
     }),
   };
 }
+
+/** By one of two ids; both or none is a mistake. */
+async function readEvent(
+  ledger: Ledger,
+  application: string,
+  request: GetUsageRequest__Output,
+  deadline: number,
+): Promise<UsageEvent> {
+  const check = new RequestCheck();
+  const eventId = check.optional('event_id', request.eventId, eventIdRule);
+  const responseId = check.optional('provider_response_id', request.providerResponseId, RESPONSE_ID_RULE);
+  const provider = check.optional('provider', request.provider, PROVIDER_RULE);
+  if (eventId === undefined && responseId === undefined) check.bad('event_id', 'is required');
+  if (eventId !== undefined && responseId !== undefined)
+    check.bad('provider_response_id', 'must be absent where event_id is given');
+  if (responseId !== undefined && provider === undefined) check.bad('provider', 'is required');
+  if (responseId === undefined && provider !== undefined) check.bad('provider', 'needs provider_response_id');
+  check.done();
+  if (eventId !== undefined) return ledger.events.get(application, eventId, deadline);
+  if (responseId === undefined || provider === undefined)
+    throw new Error('a request without an id does not pass its check');
+  return ledger.events.getByResponse(application, provider, responseId, deadline);
+}
+
+const RESPONSE_ID_RULE = shortTextRule(PROVIDER_ID_LENGTH_MAX);
+const PROVIDER_RULE = shortTextRule(PROVIDER_LENGTH_MAX);
 
 function fromTokenPosition(position: unknown): EventPosition | undefined {
   const at = fromTimeAndId(position);

@@ -1,101 +1,74 @@
 import { createHash } from 'node:crypto';
 import type { Answer, StreamEvent } from './answer.js';
 import { type ChatRequest, parseChatRequest } from './chat-request.js';
-import { conversationAnswer } from './conversation-answer.js';
+import { type Completion, complete, nameTokensOf, textOf } from './completion.js';
+import type { CompletionWorld } from './completion-world.js';
 import type { Endpoint } from './model-call.js';
-import { type Model, resolveModel } from './models.js';
-import type { PrefixCache } from './prefix-cache.js';
-import { contextTooLong, modelNotFound, Refusal } from './refusal.js';
-import { chatPromptTokens } from './token-counts.js';
-import { loadTokenEncoding, type TokenPiece } from './token-encoding.js';
-
-export interface ChatCompletionsWorld {
-  readonly prefixes: PrefixCache;
-  readonly now: () => number;
-  readonly newCompletionId: () => string;
-}
+import { chatModel, type Model } from './models.js';
 
 /** `POST /v1/chat/completions`. */
-export function createChatCompletions(world: ChatCompletionsWorld): Endpoint {
+export function createChatCompletions(world: CompletionWorld): Endpoint {
   return {
     name: 'chat.completions',
+    dialect: 'openai',
     parse(body) {
       const request = parseChatRequest(body);
-      const model = resolveModel(request.model);
-      if (model === undefined) throw modelNotFound();
-      if (model.kind !== 'chat') {
-        throw new Refusal(404, 'This is not a chat model and thus not supported here.', { param: 'model' });
-      }
+      const model = chatModel(request.model);
       return {
         requestedModel: request.model,
         model,
         stream: request.stream,
         work: async ({ usageOmitted }) =>
-          toAnswer(await complete(request, model, world), request, usageOmitted),
+          toAnswer(await completeChat(request, model, world), request, usageOmitted),
       };
     },
   };
 }
 
-interface Completion {
+/** A completion and what its answer says around it. */
+interface ChatCompletion extends Completion {
   readonly id: string;
+  readonly callId: string;
   readonly createdSeconds: number;
   readonly model: string;
-  readonly pieces: readonly TokenPiece[];
-  readonly finishReason: 'stop' | 'length';
-  readonly promptTokens: number;
   readonly cachedTokens: number;
-  readonly completionTokens: number;
 }
 
-async function complete(
+async function completeChat(
   request: ChatRequest,
   model: Model,
-  { prefixes, now, newCompletionId }: ChatCompletionsWorld,
-): Promise<Completion> {
-  const encoding = await loadTokenEncoding(model.encoding);
-  const prompt = chatPromptTokens(request.messages, request.tools, encoding, model.contextTokensMax);
-  if (prompt.length > model.contextTokensMax) throw contextTooLong(model.contextTokensMax, 'messages');
-  const whole = encoding.pieces(conversationAnswer(request.messages));
-  const pieces = firstTokens(whole, request.completionTokensMax ?? Number.POSITIVE_INFINITY);
+  { prefixes, now, newId }: CompletionWorld,
+): Promise<ChatCompletion> {
+  const completion = await complete(request, model, 'messages');
   return {
-    id: newCompletionId(),
+    ...completion,
+    id: newId('chatcmpl-'),
+    callId: newId('call_'),
     createdSeconds: Math.floor(now() / 1000),
     model: model.name,
-    pieces,
-    finishReason: pieces.length < whole.length ? 'length' : 'stop',
-    promptTokens: prompt.length,
-    cachedTokens: model.cachesPrompts ? prefixes.recall(model.name, prompt) : 0,
-    completionTokens: pieces.reduce((sum, { tokens }) => sum + tokens, 0),
+    cachedTokens: model.cachesPrompts ? prefixes.recall(model.name, completion.prompt) : 0,
   };
 }
 
-/** Whole characters only, so it may stay a token or two below the maximum. */
-function firstTokens(pieces: readonly TokenPiece[], tokensMax: number): readonly TokenPiece[] {
-  let sum = 0;
-  const over = pieces.findIndex(({ tokens }) => {
-    sum += tokens;
-    return sum > tokensMax;
-  });
-  return over === -1 ? pieces : pieces.slice(0, over);
-}
-
-function toAnswer(completion: Completion, request: ChatRequest, usageOmitted: boolean): Answer {
-  const { id, promptTokens, cachedTokens, completionTokens } = completion;
+function toAnswer(completion: ChatCompletion, request: ChatRequest, usageOmitted: boolean): Answer {
+  const { id, prompt, cachedTokens, completionTokens } = completion;
   return {
     responseId: id,
-    promptTokens,
+    promptTokens: prompt.length,
     cachedTokens,
     completionTokens,
     content: request.stream
-      ? { kind: 'stream', events: toWireChunks(completion, request.includeUsage, usageOmitted) }
+      ? {
+          kind: 'stream',
+          events: toWireChunks(completion, request.includeUsage, usageOmitted),
+          doneMark: true,
+        }
       : { kind: 'json', body: toWireCompletion(completion, usageOmitted) },
   };
 }
 
 /** https://platform.openai.com/docs/api-reference/chat/object */
-function toWireCompletion(completion: Completion, usageOmitted: boolean): object {
-  const content = completion.pieces.map(({ text }) => text).join('');
+function toWireCompletion(completion: ChatCompletion, usageOmitted: boolean): object {
   return {
     id: completion.id,
     object: 'chat.completion',
@@ -104,9 +77,9 @@ function toWireCompletion(completion: Completion, usageOmitted: boolean): object
     choices: [
       {
         index: 0,
-        message: { role: 'assistant', content, refusal: null, annotations: [] },
+        message: { role: 'assistant', ...toWireMessage(completion), refusal: null, annotations: [] },
         logprobs: null,
-        finish_reason: completion.finishReason,
+        finish_reason: FINISH_REASONS[completion.end],
       },
     ],
     ...(usageOmitted ? {} : { usage: toWireUsage(completion) }),
@@ -115,12 +88,22 @@ function toWireCompletion(completion: Completion, usageOmitted: boolean): object
   };
 }
 
+const FINISH_REASONS = { stop: 'stop', length: 'length', tool: 'tool_calls' } as const;
+
+function toWireMessage(completion: ChatCompletion): object {
+  const text = textOf(completion);
+  const { callId, toolName } = completion;
+  if (toolName === undefined) return { content: text };
+  const call = { id: callId, type: 'function', function: { name: toolName, arguments: text } };
+  return { content: null, tool_calls: [call] };
+}
+
 /**
  * https://platform.openai.com/docs/api-reference/chat-streaming: with `include_usage` every chunk has a `usage`, null but
  * on an additional last one, which has no choices.
  */
 function toWireChunks(
-  completion: Completion,
+  completion: ChatCompletion,
   includeUsage: boolean,
   usageOmitted: boolean,
 ): readonly StreamEvent[] {
@@ -137,10 +120,19 @@ function toWireChunks(
     const choices = [{ index: 0, delta, logprobs: null, finish_reason: finishReason }];
     return { data: { ...head, choices, ...noUsage }, tokens };
   }
+  const { callId, toolName, pieces } = completion;
+  const call = { id: callId, type: 'function', function: { name: toolName, arguments: '' } };
+  const opening =
+    toolName === undefined ? { content: '' } : { content: null, tool_calls: [{ index: 0, ...call }] };
+  function delta(text: string): object {
+    return toolName === undefined
+      ? { content: text }
+      : { tool_calls: [{ index: 0, function: { arguments: text } }] };
+  }
   const events = [
-    chunk({ role: 'assistant', content: '', refusal: null }, null, 0),
-    ...completion.pieces.map(({ text, tokens }) => chunk({ content: text }, null, tokens)),
-    chunk({}, completion.finishReason, 0),
+    chunk({ role: 'assistant', ...opening, refusal: null }, null, nameTokensOf(completion)),
+    ...pieces.map(({ text, tokens }) => chunk(delta(text), null, tokens)),
+    chunk({}, FINISH_REASONS[completion.end], 0),
   ];
   if (includeUsage && !usageOmitted) {
     events.push({ data: { ...head, choices: [], usage: toWireUsage(completion) }, tokens: 0 });
@@ -148,11 +140,11 @@ function toWireChunks(
   return events;
 }
 
-function toWireUsage({ promptTokens, cachedTokens, completionTokens }: Completion): object {
+function toWireUsage({ prompt, cachedTokens, completionTokens }: ChatCompletion): object {
   return {
-    prompt_tokens: promptTokens,
+    prompt_tokens: prompt.length,
     completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
+    total_tokens: prompt.length + completionTokens,
     prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
     completion_tokens_details: {
       reasoning_tokens: 0,

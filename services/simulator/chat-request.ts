@@ -1,27 +1,20 @@
 import { z } from 'zod';
+import type { ChatMessage } from './chat-message.js';
 import { parseBody } from './parse-body.js';
 import { Refusal } from './refusal.js';
+import type { Tool, ToolChoice } from './tools.js';
 
 /** What the simulator reads of a chat completion request; other members are let through unread, as by the provider. */
 export interface ChatRequest {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
+  readonly tools: readonly Tool[];
   /** The tool definitions as JSON text. */
-  readonly tools: string | undefined;
+  readonly toolsText: string | undefined;
+  readonly toolChoice: ToolChoice;
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly completionTokensMax: number | undefined;
-}
-
-export interface ChatMessage {
-  readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function';
-  readonly name: string | undefined;
-  /** The texts of the content, in order. */
-  readonly texts: readonly string[];
-  /** The URLs, or data URLs, of the images. */
-  readonly images: readonly string[];
-  /** An assistant's calls as JSON text. */
-  readonly toolCalls: string | undefined;
 }
 
 const MODEL_NAME_LENGTH_MAX = 200;
@@ -45,6 +38,12 @@ const REQUEST = z.object({
   model: z.string().min(1).max(MODEL_NAME_LENGTH_MAX),
   messages: z.array(MESSAGE).min(1).max(MESSAGES_MAX),
   tools: z.array(z.unknown()).nullish(),
+  tool_choice: z
+    .union([
+      z.enum(['auto', 'none', 'required']),
+      z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
+    ])
+    .nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_completion_tokens: z.number().int().min(1).nullish(),
@@ -64,11 +63,29 @@ export function parseChatRequest(body: unknown): ChatRequest {
   return {
     model: request.model,
     messages: request.messages.map(readMessage),
-    tools: request.tools == null ? undefined : JSON.stringify(request.tools),
+    tools: (request.tools ?? []).flatMap(readTool),
+    toolsText: request.tools == null ? undefined : JSON.stringify(request.tools),
+    toolChoice: readChoice(request.tool_choice),
     stream: request.stream ?? false,
     includeUsage: request.stream_options?.include_usage ?? false,
     completionTokensMax: request.max_completion_tokens ?? request.max_tokens ?? undefined,
   };
+}
+
+const TOOL = z.object({
+  type: z.literal('function'),
+  function: z.object({ name: z.string(), parameters: z.unknown().optional() }),
+});
+
+/** Tools of other kinds are counted and never called. */
+function readTool(tool: unknown): readonly Tool[] {
+  const { data } = TOOL.safeParse(tool);
+  return data === undefined ? [] : [{ name: data.function.name, parameters: data.function.parameters }];
+}
+
+function readChoice(choice: z.output<typeof REQUEST>['tool_choice']): ToolChoice {
+  if (choice == null) return 'auto';
+  return typeof choice === 'string' ? choice : { name: choice.function.name };
 }
 
 function readMessage({ role, name, content, tool_calls }: z.output<typeof MESSAGE>): ChatMessage {

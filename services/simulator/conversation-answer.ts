@@ -1,4 +1,4 @@
-import type { ChatMessage } from './chat-request.js';
+import type { ChatMessage } from './chat-message.js';
 import { extractiveSummary, type TextSentence } from './extractive-summary.js';
 import { bestPassage } from './passage-answer.js';
 import { plainParagraphs } from './plain-paragraphs.js';

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Answer, StreamEvent } from './answer.js';
+import type { Answer, AnswerContent } from './answer.js';
 import { pause, writePaced } from './client-connection.js';
 import type { FaultPlan } from './fault-rules.js';
 import type { OpenCall, ServedCalls } from './served-calls.js';
@@ -30,7 +30,7 @@ export async function deliver(answer: Answer, call: OpenCall, plan: FaultPlan, l
   } else if (answer.content.kind === 'json') {
     deliverJson(answer.content.body, call, plan, line);
   } else {
-    await deliverStream(answer.content.events, call, plan, line);
+    await deliverStream(answer.content, call, plan, line);
   }
 }
 
@@ -57,7 +57,7 @@ function deliverJson(body: object, call: OpenCall, { ending }: FaultPlan, line: 
 const DONE = 'data: [DONE]\n\n';
 
 async function deliverStream(
-  events: readonly StreamEvent[],
+  { events, doneMark }: Extract<AnswerContent, { kind: 'stream' }>,
   call: OpenCall,
   { ending, tokenDelayMs }: FaultPlan,
   line: Line,
@@ -74,12 +74,13 @@ async function deliverStream(
   const halfWay = Math.floor(events.length / 2);
   const cut = ending?.kind === 'drop' || ending?.kind === 'truncate-stream';
   response.flushHeaders();
-  for (const [position, { data, tokens }] of events.entries()) {
+  for (const [position, { name, data, tokens }] of events.entries()) {
     if (cut && position === halfWay) break;
     if (tokens > 0) await pause(tokenDelayMs, gone);
     const json = JSON.stringify(data);
     const broken = ending?.kind === 'broken-json' && position === halfWay;
-    await writePaced(response, `data: ${broken ? json.slice(0, json.length / 2) : json}\n\n`, gone);
+    const sent = broken ? json.slice(0, json.length / 2) : json;
+    await writePaced(response, `${name === undefined ? '' : `event: ${name}\n`}data: ${sent}\n\n`, gone);
     call.completionTokens += tokens;
   }
   if (ending?.kind === 'drop') {
@@ -91,6 +92,6 @@ async function deliverStream(
     response.end();
   } else {
     served.close(call, 'answered', STATUS_OK);
-    response.end(DONE);
+    response.end(doneMark ? DONE : '');
   }
 }

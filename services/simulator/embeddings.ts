@@ -10,6 +10,7 @@ import { loadTokenEncoding } from './token-encoding.js';
 /** `POST /v1/embeddings`. */
 export const EMBEDDINGS: Endpoint = {
   name: 'embeddings',
+  dialect: 'openai',
   parse(body) {
     const request = parseBody(REQUEST, body);
     const model = resolveModel(request.model);

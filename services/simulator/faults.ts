@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ENDPOINT_NAMES } from './endpoint-names.js';
 
 const FAULT_MS_MAX = 600_000;
 const MILLISECONDS = z.number().int().min(0).max(FAULT_MS_MAX);
@@ -63,7 +64,7 @@ const NAME_LENGTH_MAX = 200;
 const CONDITIONS = {
   times: z.number().int().min(1).max(TIMES_MAX).optional(),
   probability: z.number().gt(0).max(1).optional(),
-  endpoint: z.enum(['chat.completions', 'embeddings']).optional(),
+  endpoint: z.enum(ENDPOINT_NAMES).optional(),
   /** As requested or as answered. */
   model: z.string().max(NAME_LENGTH_MAX).optional(),
   /** The request's header `x-simulator-tag`. */

@@ -3,6 +3,7 @@ import type { Answer } from './answer.js';
 import { checkKey } from './api-key.js';
 import { ClientLeft, clientGone, pause } from './client-connection.js';
 import { deliver } from './delivery.js';
+import type { Dialect, EndpointName } from './endpoint-names.js';
 import type { Ending, FaultPlan, FaultRules } from './fault-rules.js';
 import { type Fault, parseFaults } from './faults.js';
 import { headerOf } from './header-of.js';
@@ -14,7 +15,8 @@ import type { OpenCall, ServedCalls } from './served-calls.js';
 
 /** One of the provider's calls that models answer. */
 export interface Endpoint {
-  readonly name: 'chat.completions' | 'embeddings';
+  readonly name: EndpointName;
+  readonly dialect: Dialect;
   /** Throws a Refusal when the body is no valid request. */
   parse(body: unknown): ModelRequest;
 }
@@ -51,24 +53,27 @@ export async function serveModelCall(
     startedAt: world.now(),
     tag: headerOf(request, 'x-simulator-tag')?.slice(0, TAG_LENGTH_MAX),
   });
-  response.setHeader('x-request-id', call.requestId);
+  const { dialect } = endpoint;
+  response.setHeader(dialect === 'anthropic' ? 'request-id' : 'x-request-id', call.requestId);
   try {
     // Read before anything is refused: see request-body.ts about connections closed with bytes unread.
     const body = await readBody(request);
-    checkKey(request, world.apiKey);
+    checkKey(request, world.apiKey, dialect);
     const ownFaults = readOwnFaults(request);
     const modelRequest = endpoint.parse(parseJson(body));
     const plan = planFaults(call, modelRequest, ownFaults, world.faults);
     const answer = refuses(plan.ending) ? undefined : await modelRequest.work(plan);
     if (answer !== undefined) fillIn(call, answer);
     await pause(plan.latencyMs, gone);
-    response.setHeader('openai-processing-ms', Math.max(0, Math.round(world.now() - call.startedAt)));
+    if (dialect === 'openai') {
+      response.setHeader('openai-processing-ms', Math.max(0, Math.round(world.now() - call.startedAt)));
+    }
     if (answer === undefined) throwRefusal(plan.ending);
     else await deliver(answer, call, plan, { request, response, gone, served });
   } catch (error) {
     if (error instanceof Refusal) {
       served.close(call, 'refused', error.status);
-      sendRefusal(response, error);
+      sendRefusal(response, error, dialect);
     } else if (error instanceof ConnectionRefused) {
       served.close(call, 'dropped');
       request.socket.destroy();
@@ -147,6 +152,7 @@ function fillIn(call: OpenCall, answer: Answer): void {
   call.responseId = answer.responseId;
   call.promptTokens = answer.promptTokens;
   call.cachedTokens = answer.cachedTokens;
+  call.cacheWriteTokens = answer.cacheWriteTokens ?? 0;
   // Those of a stream are produced as they are sent: who leaves in the middle is not billed for the rest.
   call.completionTokens = answer.content.kind === 'stream' ? 0 : answer.completionTokens;
 }

@@ -1,10 +1,11 @@
+import { modelNotFound, Refusal } from './refusal.js';
 import type { TokenEncodingName } from './token-encoding.js';
 
 /** A model as the simulator plays it. */
 export interface Model {
   /** The name in the answer: dated where the provider answers a bare name with a dated one. */
   readonly name: string;
-  readonly kind: 'chat' | 'embedding';
+  readonly kind: 'chat' | 'embedding' | 'image';
   readonly encoding: TokenEncodingName;
   /** How many tokens a prompt, or one embedding input, may have. */
   readonly contextTokensMax: number;
@@ -42,6 +43,8 @@ export const LISTED_MODELS: readonly string[] = [...[...DATED_NAMES].flat(), ...
 
 const UNKNOWN_MODEL = /^unknown/;
 const EMBEDDING_INPUT_TOKENS_MAX = 8192;
+const IMAGE_MODEL = /^(?:gpt-image|chatgpt-image|dall-e)/;
+const IMAGE_PROMPT_TOKENS_MAX = 32_000;
 const OLDER_CHAT = /^gpt-(?:3\.5|4$|4-)/;
 
 /** The first row whose pattern matches decides. */
@@ -51,12 +54,14 @@ const CONTEXT_TOKENS: readonly (readonly [pattern: RegExp, tokensMax: number])[]
   [/^gpt-4\.1/, 1_047_576],
   [/^gpt-5/, 400_000],
   [/^o\d/, 200_000],
+  [/^claude/, 200_000],
 ];
 const CONTEXT_TOKENS_OTHERWISE = 128_000;
 
 /**
  * Every name is a model, so that any price list can be tried, save for those that start with `unknown`: they answer
- * undefined. A name that says `embedding` is an embedding model, any other a chat model.
+ * undefined. A name that says `embedding` is an embedding model, those of image
+ * models make images, any other is a chat model.
  */
 export function resolveModel(requested: string): Model | undefined {
   if (UNKNOWN_MODEL.test(requested)) return undefined;
@@ -73,6 +78,15 @@ export function resolveModel(requested: string): Model | undefined {
       },
     };
   }
+  if (IMAGE_MODEL.test(requested)) {
+    return {
+      name: requested,
+      kind: 'image',
+      encoding: 'o200k_base',
+      contextTokensMax: IMAGE_PROMPT_TOKENS_MAX,
+      cachesPrompts: false,
+    };
+  }
   const older = OLDER_CHAT.test(requested);
   return {
     name: DATED_NAMES.get(requested) ?? requested,
@@ -82,4 +96,12 @@ export function resolveModel(requested: string): Model | undefined {
       CONTEXT_TOKENS.find(([pattern]) => pattern.test(requested))?.[1] ?? CONTEXT_TOKENS_OTHERWISE,
     cachesPrompts: !older,
   };
+}
+
+/** Throws a Refusal for what is no chat model. */
+export function chatModel(requested: string): Model {
+  const model = resolveModel(requested);
+  if (model === undefined) throw modelNotFound();
+  if (model.kind === 'chat') return model;
+  throw new Refusal(404, 'This is not a chat model and thus not supported here.', { param: 'model' });
 }

@@ -1,3 +1,5 @@
+import type { Dialect } from './endpoint-names.js';
+
 /** An answer other than 200, in the provider's shape. Thrown by whoever notices, written by the HTTP edge alone. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
@@ -24,14 +26,31 @@ export interface RefusalDetails {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export function toWireRefusal({ message, type, param, code }: Refusal): object {
-  return { error: { message, type, param, code } };
+export function toWireRefusal({ status, message, type, param, code }: Refusal, dialect: Dialect): object {
+  if (dialect === 'openai') return { error: { message, type, param, code } };
+  return {
+    type: 'error',
+    error: { type: ANTHROPIC_TYPES[status] ?? (status < 500 ? type : 'api_error'), message },
+  };
 }
 
-export function keyMissing(): Refusal {
+/** https://docs.anthropic.com/en/api/errors */
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  529: 'overloaded_error',
+};
+
+export function keyMissing(dialect: Dialect): Refusal {
   return new Refusal(
     401,
-    "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer YOUR_KEY.",
+    dialect === 'anthropic'
+      ? 'x-api-key header is required'
+      : "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer YOUR_KEY.",
   );
 }
 
@@ -46,7 +65,7 @@ export function modelNotFound(): Refusal {
   });
 }
 
-export function contextTooLong(tokensMax: number, param: 'messages' | 'input'): Refusal {
+export function contextTooLong(tokensMax: number, param: 'messages' | 'input' | 'prompt'): Refusal {
   return new Refusal(
     400,
     `This model's maximum context length is ${tokensMax} tokens. However, your ${param} resulted in more. ` +

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Dialect } from './endpoint-names.js';
 import { type Refusal, toWireRefusal } from './refusal.js';
 
 export function sendJson(response: ServerResponse, status: number, body: object): void {
@@ -10,9 +11,9 @@ export function sendJson(response: ServerResponse, status: number, body: object)
   response.end(text);
 }
 
-export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
+export function sendRefusal(response: ServerResponse, refusal: Refusal, dialect: Dialect = 'openai'): void {
   for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
   // What is left of a refused body is not read.
   if (!response.req.complete) response.setHeader('connection', 'close');
-  sendJson(response, refusal.status, toWireRefusal(refusal));
+  sendJson(response, refusal.status, toWireRefusal(refusal, dialect));
 }

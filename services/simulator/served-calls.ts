@@ -45,6 +45,8 @@ export interface OpenCall extends CallStart {
   promptTokens: number;
   /** Part of `promptTokens`. */
   cachedTokens: number;
+  /** Part of `promptTokens`: newly written into a cache, where the provider bills that. */
+  cacheWriteTokens: number;
   /** What was produced; of a broken stream what had been sent. */
   completionTokens: number;
   faults: readonly string[];
@@ -64,6 +66,7 @@ export interface ServedSums {
   billedCalls: number;
   promptTokens: number;
   cachedTokens: number;
+  cacheWriteTokens: number;
   completionTokens: number;
   readonly outcomes: Record<CallOutcome, number>;
 }
@@ -106,6 +109,7 @@ export function createServedCalls(now: () => number, callsMax: number): ServedCa
         billed: false,
         promptTokens: 0,
         cachedTokens: 0,
+        cacheWriteTokens: 0,
         completionTokens: 0,
         faults: [],
       };
@@ -159,6 +163,7 @@ function noSums(): ServedSums {
     billedCalls: 0,
     promptTokens: 0,
     cachedTokens: 0,
+    cacheWriteTokens: 0,
     completionTokens: 0,
     outcomes: { answered: 0, dropped: 0, truncated: 0, refused: 0, hung: 0 },
   };
@@ -171,5 +176,6 @@ function count(sums: ServedSums, call: ServedCall): void {
   sums.billedCalls += 1;
   sums.promptTokens += call.promptTokens;
   sums.cachedTokens += call.cachedTokens;
+  sums.cacheWriteTokens += call.cacheWriteTokens;
   sums.completionTokens += call.completionTokens;
 }

@@ -8,10 +8,14 @@ import { createControl, type Handler } from './control.js';
 import { EMBEDDINGS } from './embeddings.js';
 import { createFaultRules } from './fault-rules.js';
 import { FAULT_RULE, type FaultRuleInput } from './faults.js';
+import { createImageGenerations } from './image-generations.js';
+import { createMarkedPrefixCache, NO_MARKED_PREFIX_CACHE } from './marked-prefix-cache.js';
+import { createMessages } from './messages.js';
 import { type Endpoint, serveModelCall } from './model-call.js';
 import { LISTED_MODELS } from './models.js';
 import { createPrefixCache, NO_PREFIX_CACHE } from './prefix-cache.js';
 import { Refusal, serverError, unknownPath, wrongMethod } from './refusal.js';
+import { createResponses } from './responses.js';
 import { sendJson, sendRefusal } from './send-json.js';
 import { createServedCalls, SERVED_CALLS_MAX } from './served-calls.js';
 
@@ -55,7 +59,7 @@ const KEEP_ALIVE_MS = 75_000;
 const CONNECTIONS_MAX = 4_096;
 const SEED = 1;
 
-/** A provider that needs no key: it speaks OpenAI's HTTP API and answers the same to the same question. */
+/** A provider that needs no key: it speaks OpenAI's and Anthropic's HTTP APIs and answers the same to the same question. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', port = 0, reportBug = writeBug } = options;
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS });
@@ -103,23 +107,23 @@ function createRoutes(options: SimulatorOptions): Route {
   function modelCall(endpoint: Endpoint): Readonly<Record<string, Handler>> {
     return { POST: (request, response) => serveModelCall(endpoint, request, response, callWorld) };
   }
+  const world = {
+    prefixes: promptCache ? createPrefixCache() : NO_PREFIX_CACHE,
+    now,
+    markedPrefixes: promptCache ? createMarkedPrefixCache() : NO_MARKED_PREFIX_CACHE,
+    newId: (prefix: string) => `${prefix}${hexadecimalId()}`,
+  };
   const paths = new Map<string, Readonly<Record<string, Handler>>>([
-    [
-      '/v1/chat/completions',
-      modelCall(
-        createChatCompletions({
-          prefixes: promptCache ? createPrefixCache() : NO_PREFIX_CACHE,
-          now,
-          newCompletionId: () => `chatcmpl-${hexadecimalId()}`,
-        }),
-      ),
-    ],
+    ['/v1/chat/completions', modelCall(createChatCompletions(world))],
+    ['/v1/responses', modelCall(createResponses(world))],
+    ['/v1/messages', modelCall(createMessages(world))],
+    ['/v1/images/generations', modelCall(createImageGenerations(world))],
     ['/v1/embeddings', modelCall(EMBEDDINGS)],
     [
       '/v1/models',
       {
         GET: (request, response) => {
-          checkKey(request, apiKey);
+          checkKey(request, apiKey, 'openai');
           sendJson(response, 200, toWireModels());
         },
       },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ChatMessage } from './chat-request.js';
+import type { ChatMessage } from './chat-message.js';
 import type { TokenEncoding } from './token-encoding.js';
 
 /** The provider's published count: 3 tokens around each message, 1 more where it has a name, 3 to open the reply. */
@@ -48,6 +48,11 @@ export function chatPromptTokens(
   }
   append(frame(REPLY_TOKENS));
   return tokens;
+}
+
+/** How many of a prompt's tokens are those of its tools and these first messages. */
+export function promptPrefixTokens(...args: Parameters<typeof chatPromptTokens>): number {
+  return chatPromptTokens(...args).length - REPLY_TOKENS;
 }
 
 function frame(length: number): readonly number[] {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Caller } from '../client/index.js';
 import { PACKAGE_ROOT } from '../runtime/package-root.js';
 import { type NodeProcess, startNodeProcess } from './node-process.js';
 import type { LineLog } from './progress.js';
@@ -14,23 +15,30 @@ export interface ExperiencesStackOptions {
   readonly dataFolder?: string;
   /** `host:port` of the service; absent: a free port on loopback. */
   readonly listen?: string;
+  /** `host:port` of the HTTP gateway; absent: a free port on loopback. */
+  readonly gatewayListen?: string;
   /** Settings of the simulator, e.g. SIMULATOR_LATENCY_MS, where the environment has none. */
   readonly simulator?: NodeJS.ProcessEnv;
-  /** Gets each log line of the service and the worker, a JSON object. */
+  /** Gets each log line of the service, the worker and the gateway, a JSON object. */
   readonly onLogLine?: (line: string) => void;
   /** Ends the start: it rejects once what has started by then is ended, or at the latest after a short grace. */
   readonly signal: AbortSignal;
 }
 
-/** Everything a person needs to try Experiences: the servers, the service, the worker and a provider. */
+/** Everything a person needs to try Experiences: the servers, the service, the worker, the gateway and a provider. */
 export interface ExperiencesStack {
   /** `host:port` of the gRPC service. */
   readonly serviceAddress: string;
+  /** As a caller of the service: with the bootstrap key or the key that the environment has, if any. */
+  readonly caller: Caller;
+  /** URL of the HTTP gateway, without a path. */
+  readonly gatewayUrl: string;
   /** Base URL of the simulator's OpenAI API; undefined: a real provider is used. */
   readonly simulatorUrl: string | undefined;
   readonly servers: Stack;
   readonly service: NodeProcess;
   readonly worker: NodeProcess;
+  readonly gateway: NodeProcess;
   /** Ends everything in the opposite order of its start; safe to call again. */
   stop(): Promise<void>;
 }
@@ -76,13 +84,16 @@ async function startAll(options: ExperiencesStackOptions): Promise<ExperiencesSt
       log(`provider simulator: ${simulator.ready[1]}`);
     }
 
+    // That which may act for every application comes first: worker and gateway serve them all.
+    const apiKey = environment.EXPERIENCES_BOOTSTRAP_KEY || environment.EXPERIENCES_API_KEY;
     const shared = {
       ...environment,
+      ...(apiKey ? { EXPERIENCES_API_KEY: apiKey } : {}),
       MONGODB_URI: servers.mongodbUri,
       TEMPORAL_ADDRESS: servers.temporalAddress,
       LOG_LEVEL: 'info', // The ready lines are of this level.
     };
-    const listen = { EXPERIENCES_LISTEN: options.listen ?? '127.0.0.1:0' };
+    const listen = { EXPERIENCES_LISTEN: options.listen ?? LISTEN_DEFAULT };
     const serviceReady = /"address":"([^"]+)".*"msg":"service ready"/;
     const service = await startOwn(
       'service',
@@ -96,16 +107,52 @@ async function startAll(options: ExperiencesStackOptions): Promise<ExperiencesSt
     const serviceAddress = service.ready[1] ?? '';
     log(`gRPC service: ${serviceAddress}`);
 
-    const provider = simulator?.ready[1] === undefined ? {} : { OPENAI_BASE_URL: simulator.ready[1] };
-    const forWorker = { ...shared, ...provider, EXPERIENCES_ADDRESS: serviceAddress };
-    const worker = await startOwn('worker', WORKER, forWorker, /"msg":"worker ready"/, options.onLogLine);
-    started.push(worker);
+    const simulatorUrl = simulator?.ready[1];
+    const provider = simulatorUrl === undefined ? {} : { OPENAI_BASE_URL: simulatorUrl };
+    const forClients = { ...shared, ...provider, EXPERIENCES_ADDRESS: serviceAddress };
+    const forGateway = {
+      ...providerUrls(simulatorUrl, environment),
+      ...forClients,
+      GATEWAY_LISTEN: options.gatewayListen ?? LISTEN_DEFAULT,
+      GATEWAY_OUTBOX: environment.GATEWAY_OUTBOX || join(servers.folder, 'outbox'),
+    };
+    const gatewayReady = /"address":"([^"]+)".*"msg":"gateway ready"/;
+    // In this order, so that the gateway ends first: callers come through it.
+    const [worker, gateway] = await startTogether(
+      startOwn('worker', WORKER, forClients, /"msg":"worker ready"/, options.onLogLine),
+      startOwn('gateway', GATEWAY, forGateway, gatewayReady, options.onLogLine),
+      started,
+    );
+    const gatewayUrl = `http://${gateway.ready[1]}`;
     log('worker: takes experiences from Temporal');
-    return { serviceAddress, simulatorUrl: simulator?.ready[1], servers, service, worker, stop };
+    log(`HTTP gateway: ${gatewayUrl}`);
+    const caller = apiKey ? { apiKey } : {};
+    return { serviceAddress, caller, gatewayUrl, simulatorUrl, servers, service, worker, gateway, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Waits for both also when one fails, so that what has started is known and can be ended. */
+async function startTogether(
+  first: Promise<NodeProcess>,
+  second: Promise<NodeProcess>,
+  started: { stop(): Promise<void> }[],
+): Promise<readonly [NodeProcess, NodeProcess]> {
+  for (const outcome of await Promise.allSettled([first, second])) {
+    if (outcome.status === 'fulfilled') started.push(outcome.value);
+  }
+  return Promise.all([first, second]);
+}
+
+/** Where the gateway finds the providers, unless the environment says so itself: the simulator plays both. */
+function providerUrls(simulatorUrl: string | undefined, { OPENAI_BASE_URL }: NodeJS.ProcessEnv): object {
+  const openai = (simulatorUrl ?? OPENAI_BASE_URL)?.replace(/\/v1\/*$/, '');
+  return {
+    ...(openai ? { GATEWAY_OPENAI_URL: openai } : {}),
+    ...(simulatorUrl === undefined ? {} : { GATEWAY_ANTHROPIC_URL: openai }),
+  };
 }
 
 /** With a key or another address the simulator would be in the way. */
@@ -137,7 +184,10 @@ const ABORT_GRACE_MS = 10_000;
 const STOP_GRACE_MS: Readonly<Record<string, number>> = {
   'services/server/main.js': 25_000,
   'workflows/main.js': 155_000,
+  'services/gateway/main.js': 55_000,
 };
 const SIMULATOR = 'services/simulator/main.js';
 const SERVICE = 'services/server/main.js';
 const WORKER = 'workflows/main.js';
+const GATEWAY = 'services/gateway/main.js';
+const LISTEN_DEFAULT = '127.0.0.1:0';

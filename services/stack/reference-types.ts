@@ -1,4 +1,4 @@
-import { ExperiencesClient } from '../client/index.js';
+import { type Caller, ExperiencesClient } from '../client/index.js';
 
 /** The experience types of the features that come with this project. */
 export const DOCUMENT_SUMMARIZATION = {
@@ -14,8 +14,8 @@ export const DOCUMENT_CHATBOT = {
 } as const;
 
 /** Creates what is missing; a type that somebody has changed stays as it is. */
-export async function createReferenceTypes(address: string): Promise<void> {
-  const client = new ExperiencesClient({ address });
+export async function createReferenceTypes(address: string, caller: Caller = {}): Promise<void> {
+  const client = new ExperiencesClient({ address, caller });
   try {
     const present = new Set<string>();
     for await (const { name } of client.types.list({ showDeleted: true })) present.add(name);

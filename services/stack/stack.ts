@@ -19,6 +19,8 @@ export interface StackOptions {
 }
 
 export interface Stack {
+  /** Where its data is, and ours may be; removed at the end when it is temporary. */
+  readonly folder: string;
   readonly mongodbUri: string;
   readonly temporalAddress: string;
   /** Absent when MONGODB_URI named a server that somebody else runs. */
@@ -65,6 +67,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     throw new AggregateError(reasons, text.join('\n'));
   }
   return {
+    folder,
     mongodbUri: mongodb.value.address,
     temporalAddress: temporal.value.address,
     mongod,

@@ -72,6 +72,7 @@ export function benchEntry(
     contentHash: contentHash(usage),
     recordTime: at.recordTime ?? new Date(),
     spareExperienceId: newUuid(),
+    refusesBlockingLimits: false,
   };
 }
 

@@ -106,7 +106,7 @@ export async function machineOf(mongod: Pick<MongodProcess, 'uri'>): Promise<Mac
   }
 }
 
-function withAddress(child: NodeProcess): BenchServer {
+export function withAddress(child: NodeProcess): BenchServer {
   const address = child.ready.groups?.address;
   if (address === undefined) throw new Error('the ready line names the address');
   return { ...child, address };

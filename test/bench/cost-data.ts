@@ -44,6 +44,7 @@ export async function buildCostData(
       workflowType: undefined,
       taskQueue: undefined,
       limitConfig: undefined,
+      loggingDisabled: false,
     };
     await ledger.types.create(APPLICATION, BENCH_TYPE, content, deadline);
     const once = { etag: undefined, requestId: 'bench-version-2' };

@@ -185,6 +185,7 @@ async function prepareDriverDatabase(uri: string): Promise<void> {
     workflowType: undefined,
     taskQueue: undefined,
     limitConfig: undefined,
+    loggingDisabled: false,
   };
   await ledger.types.create(APPLICATION, BENCH_TYPE, content, Date.now() + 10_000);
   await ledger.close();

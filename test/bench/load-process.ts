@@ -1,3 +1,4 @@
+import { prepareCallLoad } from './call-load.js';
 import { prepareIdleWork } from './idle-work.js';
 import { prepareInsertLoad } from './insert-load.js';
 import type { PreparedLoad } from './load-result.js';
@@ -40,6 +41,8 @@ function prepare(work: Work): Promise<PreparedLoad> {
       return prepareIdleWork(work);
     case 'read':
       return prepareReadLoad(work);
+    case 'call':
+      return prepareCallLoad(work);
     default:
       return work satisfies never;
   }

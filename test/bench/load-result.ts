@@ -18,6 +18,12 @@ export interface LoadResult {
   readonly latenciesMs: Float64Array;
   /** The same of calls under other names. */
   readonly named?: Readonly<Record<string, Float64Array>>;
+  /** Absent: nothing was called through the gateway. */
+  readonly calls?: {
+    readonly requestIds: readonly string[];
+    /** Those that the ledger had not taken yet. */
+    readonly queued: number;
+  };
 }
 
 export const NO_RECORDS = {

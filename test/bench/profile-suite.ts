@@ -9,7 +9,7 @@ import {
   startBenchMongod,
   startBenchService,
 } from './bench-stack.js';
-import { type CpuProfile, type SelfTime, selfTimes } from './cpu-profile.js';
+import { type CpuProfile, monotonicMicros, type SelfTime, selfTimes } from './cpu-profile.js';
 import { Loader } from './loader.js';
 import type { Work } from './work.js';
 
@@ -96,11 +96,6 @@ export type ProfiledLoad = keyof typeof LOADS;
 
 export function isProfiledLoad(name: string): name is ProfiledLoad {
   return Object.hasOwn(LOADS, name);
-}
-
-/** The clock that the profiler's times are of. */
-function monotonicMicros(): number {
-  return Number(process.hrtime.bigint() / BigInt(1_000));
 }
 
 const SECONDS = 10;

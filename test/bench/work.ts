@@ -1,3 +1,4 @@
+import type { CallOptions } from './call-load.js';
 import type { IdleOptions } from './idle-work.js';
 import type { InsertOptions } from './insert-load.js';
 import type { LoadResult } from './load-result.js';
@@ -9,7 +10,8 @@ export type Work =
   | ({ readonly kind: 'record' } & RecordLoadOptions)
   | ({ readonly kind: 'insert' } & InsertOptions)
   | ({ readonly kind: 'idle' } & IdleOptions)
-  | ({ readonly kind: 'read' } & ReadOptions);
+  | ({ readonly kind: 'read' } & ReadOptions)
+  | ({ readonly kind: 'call' } & CallOptions);
 
 export type ToLoadProcess = { readonly prepare: Work } | { readonly run: true };
 

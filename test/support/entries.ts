@@ -58,6 +58,7 @@ export function eventEntry(wanted: WantedEvent = {}): EventEntry {
     contentHash: contentHash(record),
     recordTime: new Date(),
     spareExperienceId: newUuid(),
+    refusesBlockingLimits: false,
   };
 }
 

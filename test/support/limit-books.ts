@@ -15,12 +15,13 @@ export async function expectHoldsAndLimits(db: Db, session: ClientSession): Prom
 
   const blocking = new Set(limits.filter(({ ty }) => ty === 'b').map(({ _id }) => `${_id.a}/${_id.i}`));
   const [kept, added]: [Charged, Charged] = [{}, {}];
-  for (const { _id, sp, ho, un, n } of await rows<SumRow>('limit_sums')) {
+  for (const { _id, sp, si, ho, un, n } of await rows<SumRow>('limit_sums')) {
     // A blocking limit's decisions look at one document only, and at that of no other limit.
     const isThere = (_id.l === 0) === blocking.has(`${_id.a}/${_id.i}`);
     const sum = at(kept, `${_id.a}/${_id.i}/${_id.p}${isThere ? '' : ' elsewhere'}`);
     for (const [figure, amount] of [
       ['spent', sp],
+      ['input', si],
       ['held', ho],
       ['unsettled', un],
     ] as const)
@@ -48,6 +49,7 @@ export async function expectHoldsAndLimits(db: Db, session: ClientSession): Prom
     for (const each of li) {
       const sum = charge(_id.a, each);
       sum.spent += cost;
+      sum.input += units18(ci);
       sum.events += 1n;
       if (se === 'u') sum.unsettled += cost;
     }
@@ -97,7 +99,7 @@ function chargesOf(li: readonly ChargeRow[] = []): readonly string[] {
 }
 
 function at(charged: Charged, key: string): Charged[string] {
-  charged[key] ??= { spent: 0n, held: 0n, unsettled: 0n, events: 0n };
+  charged[key] ??= { spent: 0n, input: 0n, held: 0n, unsettled: 0n, events: 0n };
   return charged[key];
 }
 
@@ -108,7 +110,10 @@ function withoutNothing(charged: Charged): Charged {
   return Object.fromEntries(some);
 }
 
-type Charged = Record<string, { spent: bigint; held: bigint; unsettled: bigint; events: bigint }>;
+type Charged = Record<
+  string,
+  { spent: bigint; input: bigint; held: bigint; unsettled: bigint; events: bigint }
+>;
 type Held = Record<string, { held: bigint; open: bigint; unsettled: bigint; estimates: bigint }>;
 
 interface ChargeRow {
@@ -143,6 +148,7 @@ interface LimitRow {
 interface SumRow {
   readonly _id: { readonly a: string; readonly i: UUID; readonly p: number; readonly l: number };
   readonly sp?: Decimal128;
+  readonly si?: Decimal128;
   readonly ho?: Decimal128;
   readonly un?: Decimal128;
   readonly n?: bigint;

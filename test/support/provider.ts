@@ -15,6 +15,8 @@ export interface Served {
 }
 
 export interface ServedCall {
+  /** The request's header `x-simulator-tag`. */
+  readonly tag?: string;
   readonly responseId?: string;
   readonly status?: number;
   readonly billed: boolean;

@@ -21,6 +21,8 @@ export async function startServiceProcess(options: {
   /** Absent: a free port. */
   readonly listen?: string;
   readonly clockCanBeSet?: boolean;
+  /** Beside that of the test. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** The folder that holds `services`; absent: the package's own. */
   readonly root?: string;
 }): Promise<ServiceProcess> {
@@ -47,6 +49,7 @@ export async function startServiceProcess(options: {
       EXPERIENCES_LISTEN: options.listen ?? '127.0.0.1:0',
       LOG_LEVEL: 'info',
       TEST_CLOCK_FILE: clockFile,
+      ...options.environment,
     },
     readyLine: /"address":"(?<address>[^"]+)".*"msg":"service ready"/,
     readyDeadlineMs: 60_000,

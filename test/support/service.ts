@@ -28,7 +28,11 @@ export async function startTestService(overrides: Partial<ServerOptions> = {}): 
     ...overrides,
   };
   const server = await startServer(options);
-  const client = new ExperiencesClient({ address: server.address });
+  const { bootstrapKey } = options;
+  const client = new ExperiencesClient({
+    address: server.address,
+    caller: bootstrapKey === undefined ? {} : { apiKey: bootstrapKey },
+  });
   return {
     address: server.address,
     client,

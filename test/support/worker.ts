@@ -8,11 +8,14 @@ import type { TestService } from './service.js';
 export async function startTestWorker(
   service: TestService,
   provider: Pick<TestProvider, 'apiUrl'>,
-  overrides: { readonly apiKey?: string } & Partial<
-    Pick<WorkerOptions, 'role' | 'providerCallsMax' | 'housekeeping' | 'deployment'>
-  > = {},
+  overrides: {
+    /** Of the provider. */
+    readonly apiKey?: string;
+    /** Of the service. */
+    readonly serviceKey?: string;
+  } & Partial<Pick<WorkerOptions, 'role' | 'providerCallsMax' | 'housekeeping' | 'deployment'>> = {},
 ): Promise<RunningWorker> {
-  const { apiKey, ...options } = overrides;
+  const { apiKey, serviceKey, ...options } = overrides;
   const openai = { baseUrl: provider.apiUrl, apiKey, provider: 'openai' };
   return startWorker({
     ...options,
@@ -20,6 +23,7 @@ export async function startTestWorker(
     temporalNamespace: 'default',
     taskQueue: service.options.defaultTaskQueue,
     serviceAddress: service.address,
+    apiKey: serviceKey,
     model: { ...openai, model: 'gpt-4o-mini' },
     embeddingModel: { ...openai, model: 'text-embedding-3-small' },
     logger: createLogger('test-worker', 'error'),

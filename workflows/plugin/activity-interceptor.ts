@@ -1,6 +1,7 @@
 import { CompleteAsyncError, type Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { UsagePort } from '../../services/client/settle.js';
 import type { AttributionHeader } from '../../services/domain/attribution-header.js';
 import type { UsageOutcome } from '../../services/domain/usage.js';
 import { readAttribution } from './attribution.js';
@@ -8,7 +9,9 @@ import { type Extractors, extracted } from './extractor.js';
 import { currentScope, MeteringScope, type MeteringSettings } from './metering-scope.js';
 import { uuidAtEnd } from './resolve-attribution.js';
 
-export interface InterceptorSettings extends MeteringSettings {
+export interface InterceptorSettings extends Omit<MeteringSettings, 'usage'> {
+  /** Where the calls of an activity are booked; undefined: it is in no workflow. */
+  readonly usageOf: (workflowId: string | undefined) => UsagePort;
   readonly extractors: Extractors;
   /** Whether activities with a heartbeat timeout are kept alive; their own heartbeat details are then replaced. */
   readonly heartbeat: boolean;
@@ -38,7 +41,8 @@ export function meteringInterceptor(settings: InterceptorSettings): ActivityInte
           workerIdentity: settings.workerIdentity(),
           startTimeMs: Date.now(),
         };
-        const scope = new MeteringScope(attempt, settings);
+        const usage = settings.usageOf(info.workflowExecution?.workflowId);
+        const scope = new MeteringScope(attempt, { ...settings, usage });
         const extractor = Object.hasOwn(settings.extractors, info.activityType)
           ? settings.extractors[info.activityType]
           : undefined;

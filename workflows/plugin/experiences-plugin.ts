@@ -9,6 +9,7 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import type { ExperiencesClient } from '../../services/client/index.js';
+import type { UsagePort } from '../../services/client/settle.js';
 import { type InterceptorSettings, meteringInterceptor } from './activity-interceptor.js';
 import { readTextAttribution } from './attribution.js';
 import { clientInterceptors, mergedClientInterceptors } from './client-interceptors.js';
@@ -21,12 +22,23 @@ import {
 import type { Extractors } from './extractor.js';
 import type { OnBudget } from './reserve-call.js';
 import { runningCostActivities } from './running-cost.js';
-import type { UsagePort } from './settlement.js';
 import { type PluginLogger, UsageOutbox } from './usage-outbox.js';
+
+/** The part of the client that the plugin needs. */
+export interface PluginClient {
+  readonly usage: UsagePort;
+  readonly costs: Pick<ExperiencesClient['costs'], 'get'>;
+}
+
+/**
+ * Which client an activity's calls are booked by, such as `client.as(…)` for workers that serve several applications.
+ * undefined: the activity is in no workflow.
+ */
+export type ClientOfWorkflow = (workflowId: string | undefined) => PluginClient;
 
 export interface ExperiencesPluginOptions extends ExperiencesClientPluginOptions {
   /** Of the Experiences service; whoever made it closes it, after the worker has ended. */
-  readonly client: { readonly usage: UsagePort; readonly costs: Pick<ExperiencesClient['costs'], 'get'> };
+  readonly client: PluginClient | ClientOfWorkflow;
   /** Absent: `reserve`. `after` records only, and loses what a crash cuts off between an answer and its record. */
   readonly mode?: 'reserve' | 'after';
   /** What becomes of an activity whose limit refuses its call. Absent: `fail`. */
@@ -64,7 +76,7 @@ export interface ExperiencesPluginOptions extends ExperiencesClientPluginOptions
  */
 export class ExperiencesPlugin extends ExperiencesClientPlugin {
   readonly #settings: Omit<InterceptorSettings, 'workerIdentity'>;
-  readonly #costs: ExperiencesPluginOptions['client']['costs'];
+  readonly #clientOf: ClientOfWorkflow;
   readonly #bundleType: string | undefined;
   readonly #drainTimeMs: number;
   #runningCount = 0;
@@ -74,13 +86,14 @@ export class ExperiencesPlugin extends ExperiencesClientPlugin {
     const { client, experienceType, outboxItemsMax } = options;
     const logger = unfailing(options.logger ?? RUNTIME_LOGGER);
     const settleDelayMs = settleDelayOf(options.settleDelayMs);
-    this.#costs = client.costs;
+    const clientOf: ClientOfWorkflow = typeof client === 'function' ? client : () => client;
+    this.#clientOf = clientOf;
     this.#bundleType = typeof experienceType === 'string' ? experienceType : undefined;
     this.#drainTimeMs = options.drainTimeMs ?? DRAIN_TIME_MS;
     this.#settings = {
-      usage: client.usage,
+      usageOf: (workflowId) => clientOf(workflowId).usage,
       logger,
-      outbox: new UsageOutbox(client.usage, logger, {
+      outbox: new UsageOutbox(logger, {
         gatherTimeMs: settleDelayMs,
         ...(outboxItemsMax === undefined ? {} : { itemsMax: outboxItemsMax }),
       }),
@@ -112,7 +125,9 @@ export class ExperiencesPlugin extends ExperiencesClientPlugin {
         // A worker of workflows alone must not begin to take activities that it does not have.
         ...(activities === undefined
           ? {}
-          : { activities: { ...runningCostActivities(this.#costs, this.#settings.outbox), ...activities } }),
+          : {
+              activities: { ...runningCostActivities(this.#clientOf, this.#settings.outbox), ...activities },
+            }),
         interceptors: {
           ...interceptors,
           client: mergedClientInterceptors(interceptors.client, client),

@@ -1,16 +1,18 @@
+import { settle, type UsagePort } from '../../services/client/settle.js';
 import type { UsageOutcome } from '../../services/domain/usage.js';
 import { type AttributionFields, attributionFields } from './attempt.js';
+import { isRefusal } from './is-refusal.js';
 import type { CallEstimate, CallUsage, MeteredCall } from './metered-call.js';
 import { currentScope, type MeteringScope } from './metering-scope.js';
 import { type CallRecord, recordOf } from './scope-call.js';
-import { settle, type UsagePort } from './settlement.js';
 
 /**
  * Makes one request to a provider inside the books: holds the estimate, makes the request, and settles it when the
  * activity's attempt ends. One request is one call of this; the retries of the provider's own client have to be off.
  *
  * `report` is told what the request has used, also where it fails; told several times, the last holds. A call that
- * reports nothing leaves its reservation open, to be closed at the estimate.
+ * reports nothing leaves its reservation open, to be closed at the estimate; it is released where the error says that the
+ * provider refused to work, by a `status` or `statusCode` such as 429.
  *
  * Throws what `fn` throws; before it runs, a failure that ends or repeats the activity, because a limit refuses or the
  * service is away.
@@ -27,6 +29,7 @@ export async function metered<T>(
     scope.finish(opened, undefined);
     return result;
   } catch (error) {
+    if (!opened.isTold && isRefusal(error)) opened.report({ nothingSpent: true });
     scope.finish(opened, error ?? new Error('rejected without a reason'));
     throw error;
   }

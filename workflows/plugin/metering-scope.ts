@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { UsageReservation } from '../../services/client/index.js';
+import { mayPass, type Settlement, settle, type UsagePort } from '../../services/client/settle.js';
 import { newUuid } from '../../services/domain/new-uuid.js';
 import { RESERVATION_TTL_MAX_MS } from '../../services/domain/reservation.js';
 import type { UsageOutcome } from '../../services/domain/usage.js';
@@ -9,7 +10,6 @@ import { type Attempt, attributionFields, operationKeyOf, timeLeftMs, workflowSo
 import type { CallEstimate, CallUsage, MeteredCall } from './metered-call.js';
 import { type BudgetRule, reserveCall, SERVICE_AWAY } from './reserve-call.js';
 import { type CallRecord, ScopeCall } from './scope-call.js';
-import { mayPass, type Settlement, settle, type UsagePort } from './settlement.js';
 import type { PluginLogger, UsageOutbox } from './usage-outbox.js';
 
 export interface MeteringSettings extends BudgetRule {
@@ -64,7 +64,7 @@ export class MeteringScope {
       this.#calls.splice(this.#calls.indexOf(opened), 1);
       // The answer may have been lost after the service had reserved.
       if (error instanceof ApplicationFailure && error.type === SERVICE_AWAY)
-        outbox.add({ kind: 'release', eventId });
+        outbox.add({ kind: 'release', eventId }, usage);
       throw error;
     }
   }
@@ -145,12 +145,12 @@ export class MeteringScope {
       { eventId: call.facts.eventId, experienceId: this.attempt.attribution?.experienceId },
       'a paid call is settled later',
     );
-    outbox.add(settlement);
+    outbox.add(settlement, usage);
   }
 
   #postpone(call: ScopeCall, outcome: UsageOutcome): void {
     const settlement = this.#settlementOf(call, outcome);
-    if (settlement !== undefined) this.#settings.outbox.add(settlement);
+    if (settlement !== undefined) this.#settings.outbox.add(settlement, this.#settings.usage);
   }
 
   #settlementOf(call: ScopeCall, outcome: UsageOutcome): Settlement | undefined {

@@ -1,5 +1,7 @@
 import type { UnitsInput } from '../../services/client/index.js';
 import type { ExtractedUsage, Extractors, UsageExtractor } from './extractor.js';
+import { countOf, fieldOf } from './field-of.js';
+import { isRefusal } from './is-refusal.js';
 import type { CallEstimate } from './metered-call.js';
 
 export interface ReadyExtractorOptions {
@@ -81,20 +83,6 @@ export function openAiAgentsExtractors(options: ReadyExtractorOptions = {}): Ext
   };
 }
 
-/**
- * Whether the provider refused to work: the AI SDK's errors have a `statusCode`, those of OpenAI's client a `status`, and
- * activities wrap them as a cause. The outermost status counts.
- */
-function isRefusal(error: unknown): boolean {
-  let inner = error;
-  for (let depth = 0; depth < CAUSES_MAX && inner !== undefined; depth += 1) {
-    const status = countOf(fieldOf(inner, 'statusCode')) ?? countOf(fieldOf(inner, 'status'));
-    if (status !== undefined) return REFUSED_STATUSES.has(status);
-    inner = fieldOf(inner, 'cause');
-  }
-  return false;
-}
-
 function aiSdkUnits(usage: unknown): UnitsInput | undefined {
   const input = fieldOf(usage, 'inputTokens');
   const output = fieldOf(usage, 'outputTokens');
@@ -163,16 +151,5 @@ function responseId(id: unknown): Pick<ExtractedUsage, 'providerResponseId'> {
   return typeof id === 'string' && id !== '' ? { providerResponseId: id } : {};
 }
 
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-}
-
-function countOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
-}
-
-/** What is answered before any work is done; a timeout, 408, may have been worked for. */
-const REFUSED_STATUSES = new Set([400, 401, 403, 404, 422, 429]);
-const CAUSES_MAX = 10;
 const CHARACTERS_PER_TOKEN = 3;
 const OUTPUT_TOKENS_MAX = 4_096;

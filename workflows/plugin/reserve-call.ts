@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure } from '@temporalio/common';
 import { ExperiencesError, type UsageReservation } from '../../services/client/index.js';
-import { isGone, mayPass, type UsagePort } from './settlement.js';
+import { isGone, mayPass, type UsagePort } from '../../services/client/settle.js';
 import type { UsageOutbox } from './usage-outbox.js';
 
 /** What becomes of an activity whose limit refuses its call. */

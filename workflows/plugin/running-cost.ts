@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { type ExperiencesClient, ExperiencesError } from '../../services/client/index.js';
 import type { UsageOutbox } from './usage-outbox.js';
 
@@ -17,13 +18,14 @@ export interface RunningCostActivities {
 
 /** Registered by the plugin beside the worker's own activities. */
 export function runningCostActivities(
-  costs: Pick<ExperiencesClient['costs'], 'get'>,
+  clientOf: (workflowId: string | undefined) => { readonly costs: Pick<ExperiencesClient['costs'], 'get'> },
   outbox: Pick<UsageOutbox, 'flush'>,
 ): RunningCostActivities {
   return {
     async experiencesRunningCost(experienceId) {
       // So that it has what this worker's ended calls have cost.
       await outbox.flush(FLUSH_TIME_MAX_MS);
+      const { costs } = clientOf(Context.current().info.workflowExecution?.workflowId);
       try {
         const { totals } = await costs.get(experienceId);
         return {

@@ -1,8 +1,8 @@
 import type { UnitsInput, UsageRecord } from '../../services/client/index.js';
+import type { Settlement } from '../../services/client/settle.js';
 import type { UsageOutcome } from '../../services/domain/usage.js';
 import type { AttributionFields } from './attempt.js';
 import type { CallUsage } from './metered-call.js';
-import type { Settlement } from './settlement.js';
 
 /** What is known of a call before it is made. */
 export type CallRecord = Pick<UsageRecord, 'provider' | 'model' | 'step'> &
@@ -25,6 +25,11 @@ export class ScopeCall {
 
   get isFinished(): boolean {
     return this.#isFinished;
+  }
+
+  /** Somebody has reported on it. */
+  get isTold(): boolean {
+    return this.#usage !== undefined;
   }
 
   /** Nobody said what it has used. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mayPass, type Settlement, settle, type UsagePort } from './settlement.js';
+import { mayPass, type Settlement, settle, type UsagePort } from '../../services/client/settle.js';
 
 /** What the plugin needs of a logger. */
 export interface PluginLogger {
@@ -15,7 +15,6 @@ export interface PluginLogger {
  * good.
  */
 export class UsageOutbox {
-  readonly #usage: UsagePort;
   readonly #logger: PluginLogger;
   readonly #itemsMax: number;
   readonly #gatherTimeMs: number;
@@ -29,14 +28,12 @@ export class UsageOutbox {
   #lostCount = 0;
 
   constructor(
-    usage: UsagePort,
     logger: PluginLogger,
     {
       itemsMax = ITEMS_MAX,
       gatherTimeMs = 0,
     }: { readonly itemsMax?: number; readonly gatherTimeMs?: number } = {},
   ) {
-    this.#usage = usage;
     this.#logger = logger;
     this.#itemsMax = itemsMax;
     this.#gatherTimeMs = gatherTimeMs;
@@ -56,13 +53,14 @@ export class UsageOutbox {
     return this.#lostCount;
   }
 
-  add(settlement: Settlement): void {
+  /** `usage` is where it belongs: one worker may serve several applications. */
+  add(settlement: Settlement, usage: UsagePort): void {
     if (this.isFull && settlement.kind === 'record') this.#loseRelease();
     if (this.isFull) {
       this.#lose(settlement, this.#overfull());
       return;
     }
-    this.#items.push({ settlement, attempts: 0 });
+    this.#items.push({ settlement, usage, attempts: 0 });
     this.#running ??= this.#run();
   }
 
@@ -112,7 +110,7 @@ export class UsageOutbox {
   async #send(item: Waiting): Promise<'settled' | 'failed' | 'lost'> {
     try {
       item.attempts += 1;
-      await settle(this.#usage, item.settlement);
+      await settle(item.usage, item.settlement);
       this.#remove(item);
       return 'settled';
     } catch (error) {
@@ -166,6 +164,7 @@ export class UsageOutbox {
 
 interface Waiting {
   readonly settlement: Settlement;
+  readonly usage: UsagePort;
   attempts: number;
 }
 

@@ -1,7 +1,15 @@
-import { type ExperiencesClient, ExperiencesError, type UsageRecord } from '../../services/client/index.js';
+import { ExperiencesError } from './experiences-error.js';
+import type { UsageRecord } from './types.js';
+import type { UsageClient } from './usage-client.js';
 
 /** The part of the client that metering needs. */
-export type UsagePort = Pick<ExperiencesClient['usage'], 'record' | 'reserve' | 'release'>;
+export type UsagePort = Pick<UsageClient, 'record' | 'reserve' | 'release'>;
+
+/** What settling needs: the client's `usage`, or a recorder. */
+export interface SettlingPort {
+  record(record: UsageRecord): Promise<unknown>;
+  release(eventId: string): Promise<unknown>;
+}
 
 /** What ends a call in the books. Sent again it changes nothing. */
 export type Settlement =
@@ -9,7 +17,7 @@ export type Settlement =
   | { readonly kind: 'release'; readonly eventId: string };
 
 /** Resolves when it is durable. */
-export async function settle(usage: UsagePort, settlement: Settlement): Promise<void> {
+export async function settle(usage: SettlingPort, settlement: Settlement): Promise<void> {
   if (settlement.kind === 'release') {
     await usage.release(settlement.eventId);
     return;
