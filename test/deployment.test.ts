@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { ExperiencesClient } from '../services/client/index.js';
+import { IN_FLIGHT_TIME_MAX_MS } from '../services/gateway/gateway.js';
 import { PACKAGE_ROOT } from '../services/runtime/package-root.js';
 import { cacheFolder } from '../services/stack/cache-folder.js';
 import { findMongod } from '../services/stack/find-mongod.js';
@@ -202,13 +203,14 @@ describe('docker-compose.yml', () => {
   });
 
   test.each([
-    ['service', 'services/server/main.ts'],
-    ['gateway', 'services/gateway/main.ts'],
-    ['worker', 'workflows/main.ts'],
-  ] as const)('gives the %s longer to stop than it may take', (name, entryPoint) => {
-    const [, maximumMs] = /stopTimeMaxMs: ([\d_]+)/.exec(textOf(entryPoint)) ?? [];
+    ['service', 'services/server/main.ts', 0],
+    ['gateway', 'services/gateway/main.ts', IN_FLIGHT_TIME_MAX_MS],
+    ['worker', 'workflows/main.ts', 0],
+  ] as const)('gives the %s longer to stop than it may take', (name, entryPoint, inFlightMs) => {
+    const ofProcess = /stopTimeMaxMs: (?:configuration\.GATEWAY_STOP_MS \+ )?([\d_]+)/;
+    const [, restMs] = ofProcess.exec(textOf(entryPoint)) ?? [];
     const [, graceS] = /^(\d+)s$/.exec(ownServices[name].stop_grace_period ?? '') ?? [];
-    expect(Number(graceS) * 1_000).toBeGreaterThan(Number(maximumMs?.replaceAll('_', '')));
+    expect(Number(graceS) * 1_000).toBeGreaterThan(inFlightMs + Number(restMs?.replaceAll('_', '')));
   });
 });
 

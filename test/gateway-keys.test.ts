@@ -60,6 +60,8 @@ const ANSWERS: Readonly<Record<string, object>> = {
     choices: [],
     usage: { prompt_tokens: 100, completion_tokens: 20 },
   },
+  '/v1/models': { data: [] },
+  '/v1/models/gpt-4o-mini': { id: 'gpt-4o-mini' },
   '/v1/responses': { model: 'gpt-4o-mini', output: [], usage: { input_tokens: 100, output_tokens: 20 } },
   '/v1/embeddings': {
     model: 'text-embedding-3-small',
@@ -370,6 +372,11 @@ const SAME_TO_OWNER: ReadonlySet<string> = new Set([
   'GET /api/v1/categories/:category/resources/:resource/:resource_id by resource (2)',
   'DELETE /api/v1/categories/:category/resources/:resource/:resource_id by resource (2)',
   'POST /api/v1/limits by limit (1)',
+  // Which models there are is the provider's matter.
+  'GET /api/v1/proxy/openai/v1/models by type (1)',
+  'GET /api/v1/proxy/openai/v1/models/:model by type (1)',
+  'GET /api/v1/proxy/anthropic/v1/models by type (1)',
+  'GET /api/v1/proxy/anthropic/v1/models/:model by type (1)',
 ]);
 
 describe('the proxy', () => {

@@ -136,6 +136,11 @@ const labelledResponse: RouteWalk = {
 const readEvent: RouteWalk = { needs: ['READ'], cases: [by('event', event)] };
 const taggedLimit: RouteWalk = { needs: ['ADMIN'], cases: [by('limit', withBody(limit, TAGS))] };
 const proxied = (body: object): RouteWalk => ({ needs: ['RECORD'], cases: attributed(body) });
+/** They take no id of ours: which models there are is the provider's matter. */
+const models: RouteWalk = {
+  needs: ['RECORD'],
+  cases: [by('type', () => ({ params: { model: 'gpt-4o-mini' } }))],
+};
 const QUESTION = [{ role: 'user', content: 'How are you?' }];
 
 export const ROUTE_WALKS: Readonly<Record<string, RouteWalk>> = {
@@ -257,6 +262,10 @@ export const ROUTE_WALKS: Readonly<Record<string, RouteWalk>> = {
     // A type with a token of its versions has two of them.
     cases: [by('versionsToken', (text) => ({ ...name(partsOf(text)[0]), query: 'from=1&to=2' }))],
   },
+  'GET /api/v1/proxy/openai/v1/models': models,
+  'GET /api/v1/proxy/openai/v1/models/:model': models,
+  'GET /api/v1/proxy/anthropic/v1/models': models,
+  'GET /api/v1/proxy/anthropic/v1/models/:model': models,
   'POST /api/v1/proxy/openai/v1/chat/completions': proxied({ model: 'gpt-4o-mini', messages: QUESTION }),
   'POST /api/v1/proxy/openai/v1/responses': proxied({ model: 'gpt-4o-mini', input: 'How are you?' }),
   'POST /api/v1/proxy/openai/v1/embeddings': proxied({ model: 'text-embedding-3-small', input: 'Well' }),
