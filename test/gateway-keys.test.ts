@@ -169,7 +169,7 @@ describe('without a valid key', () => {
     const answers: unknown[] = [];
     const expected: unknown[] = [];
     for (const [route] of KEYED) {
-      const params = { category: 'system.openai', name: '%', limit_id: 'none' };
+      const params = { category: 'system.openai', name: '%', limit_id: 'none', model: '%' };
       const wrong = { params, query: 'limit=none&page_number=none', headers: { 'Idempotency-Key': '\t' } };
       const bodies = route.startsWith('GET') ? [undefined] : ['{', '[{}]', 'null'];
       for (const body of bodies) {

@@ -1,4 +1,5 @@
 import {
+  answer,
   jsonBody,
   type OpenApiOperation,
   type OpenApiPart,
@@ -75,7 +76,9 @@ function modelPaths(name: string, provider: string): OpenApiPart['paths'] {
     summary,
     tags: ['proxy'],
     parameters,
-    responses: { 200: { description: `As ${provider} answered; in no book, because it costs nothing` } },
+    responses: {
+      200: answer(`As ${provider} answered; in no book, because it costs nothing`, { type: 'object' }),
+    },
     security: [{ apiKey: [] }],
   });
   const model = pathParameter('model', 'As the provider names it');
