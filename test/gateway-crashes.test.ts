@@ -113,10 +113,7 @@ const CRASHES: Readonly<Record<string, Crash>> = {
   },
   'after settling and before the answer': {
     prepare: ({ line }) => line.holdAnswers(RECORD),
-    reached: async (run) => {
-      await isHeld(run);
-      await waitUntil('the call is recorded', async () => (await eventsOf(run)).length === 1 || undefined);
-    },
+    reached: isHeldAndRecorded,
     billed: 1,
     before: 'settled',
     after: 'settled',
@@ -124,10 +121,7 @@ const CRASHES: Readonly<Record<string, Crash>> = {
   'between settling and the end of a stream': {
     stream: true,
     prepare: ({ line }) => line.holdAnswers(RECORD),
-    reached: async (run) => {
-      await isHeld(run);
-      await waitUntil('the call is recorded', async () => (await eventsOf(run)).length === 1 || undefined);
-    },
+    reached: isHeldAndRecorded,
     billed: 1,
     before: 'settled',
     after: 'settled',
@@ -328,6 +322,11 @@ async function eventsOf({ experienceId }: Run): Promise<readonly UsageEvent[]> {
 async function isOpen({ experienceId }: Run): Promise<boolean> {
   const found = await service.client.costs.get(experienceId).catch(() => undefined);
   return found?.totals.openReservationCount === 1n;
+}
+
+async function isHeldAndRecorded(run: Run): Promise<void> {
+  await isHeld(run);
+  await waitUntil('the call is recorded', async () => (await eventsOf(run)).length === 1 || undefined);
 }
 
 async function isHeld({ line }: Run): Promise<void> {

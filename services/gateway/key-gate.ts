@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { callerKeyOf } from './caller-of.js';
 import { type CallerCache, isRefusal } from './proxy/caller-cache.js';
-import { withinTime } from './proxy/within-time.js';
+import { withinTime } from './within-time.js';
 
 /**
  * Refuses who has no valid key before the body is read, which may be large, and before anything is said of the request. It

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { collectBytes } from './collect-bytes.js';
 import { HttpFault } from './http-fault.js';
 import { countJsonParts, JSON_PART_BYTES, JSON_PARTS_MAX } from './json-parts.js';
-import { collectBytes } from './proxy/collect-bytes.js';
 
 /** A body that was read whole. It counts as held, with what it takes when it is parsed, until it is released. */
 export interface HeldBody {

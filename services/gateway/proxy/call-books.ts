@@ -6,10 +6,10 @@ import type { ProviderAnswer } from '../../providers/provider-contract.js';
 import type { Logger } from '../../runtime/logger.js';
 import { NotStored } from '../outbox/disk-outbox.js';
 import type { OutboxItem } from '../outbox/outbox-item.js';
+import { withinTime } from '../within-time.js';
 import { type ApplicationRecorders, LEDGER_TIME_MAX_MS } from './application-recorders.js';
 import { ASKED_MODEL, type CallAttribution } from './attribution-headers.js';
 import { fittingRecord } from './fitting-record.js';
-import { withinTime } from './within-time.js';
 
 /** Where what ends a call is kept and delivered from while the ledger is away. */
 export interface SettlementStore {
@@ -68,7 +68,7 @@ export class CallBooks {
   readonly #facts: CallFacts;
   #reserved: Reserved | undefined;
   #settled: Promise<Settled> | undefined;
-  #beside: Promise<void> = Promise.resolve();
+  #beside: Promise<unknown> = Promise.resolve();
 
   constructor(world: BooksWorld, facts: CallFacts) {
     this.#world = world;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ExperiencesError } from '../../client/index.js';
 import { HttpFault } from '../http-fault.js';
+import { withinTime } from '../within-time.js';
 
 /** Whom a key is of, as the service says. */
 export interface KnownCaller {
@@ -75,21 +76,10 @@ interface Entry {
 
 /** A caller waits no longer for who it is than for its reservation. */
 async function inTime(answer: Promise<KnownCaller>): Promise<KnownCaller> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new HttpFault(503, 'request_processing_error', 'The service cannot be reached just now.', {
-          retryAfterMs: RETRY_AFTER_MS,
-        }),
-      );
-    }, ASK_TIME_MAX_MS);
+  if ((await withinTime(answer, ASK_TIME_MAX_MS)) === 'done') return answer;
+  throw new HttpFault(503, 'request_processing_error', 'The service cannot be reached just now.', {
+    retryAfterMs: RETRY_AFTER_MS,
   });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Whether the service has said that the key is none. */

@@ -8,12 +8,12 @@ import { HttpFault } from '../http-fault.js';
 import { DiskOutbox } from '../outbox/disk-outbox.js';
 import { RequestBodies } from '../request-bodies.js';
 import type { Gateway } from '../route-group.js';
+import { withinTime } from '../within-time.js';
 import { ApplicationRecorders } from './application-recorders.js';
 import { freeCall } from './free-call.js';
 import { ProviderHosts, type ProviderName } from './provider-host.js';
 import { type ProxyRoute, type ProxyWorld, proxyCall } from './proxy-call.js';
 import { Upstreams } from './upstreams.js';
-import { withinTime } from './within-time.js';
 
 /** The proxy: a client of a provider that has the gateway as its base URL. */
 export async function proxyRoutes(app: FastifyInstance, gateway: Gateway): Promise<void> {
