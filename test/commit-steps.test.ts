@@ -64,9 +64,13 @@ interface Step {
   readonly next: () => Record;
 }
 
-function before(command: string, collection?: string, next = anything): Step {
+function before(commands: string | string[], collection?: string, next = anything): Step {
   const namespace = collection === undefined ? {} : { namespace: `${databaseName}.${collection}` };
-  return keeping({ failCommands: [command], ...namespace, blockTimeMS: FOR_EVER_MS }, 'nothing', next);
+  return keeping(
+    { failCommands: [commands].flat(), ...namespace, blockTimeMS: FOR_EVER_MS },
+    'nothing',
+    next,
+  );
 }
 
 function keeping(failure: CommandFailure, committed: Step['committed'], next: Step['next']): Step {
@@ -88,11 +92,10 @@ const answerHeld: Step = {
 };
 
 test.each<[what: string, step: Step]>([
-  ['before the revisions are read', before('find', 'applications')],
-  ['before the events are looked up', before('find', 'events')],
-  ['after the events are looked up', before('find', 'experiences')],
+  // A small commit reads all in one aggregation, a larger one in several commands of which this is the first.
+  ['before anything is read', before(['aggregate', 'find'], 'applications')],
   ['before an experience takes its type', before('findAndModify', 'experiences', adoptions)],
-  ['after the experiences are read', before('insert', 'events')],
+  ['after all is read', before('insert', 'events')],
   ['after the events are inserted', before('update', 'events')],
   ['after the events of new experiences are inserted', before('insert', 'experiences', firstsOnly)],
   ['after the new experiences are inserted', before('update', 'rollups', firstsOnly)],

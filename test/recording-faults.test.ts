@@ -216,7 +216,7 @@ describe('a record in conflict', () => {
     ['with another update', { failCommands: ['update'], ...WRITE_CONFLICT }, 7],
     [
       'with a change of the catalogue of collections',
-      { failCommands: ['find'], ...WRITE_CONFLICT, errorCode: 246 },
+      { failCommands: ['aggregate'], ...WRITE_CONFLICT, errorCode: 246 },
       7,
     ],
     ['with the failing of its connection', { failCommands: ['insert'], closeConnection: true }, 1],
@@ -248,8 +248,7 @@ describe('a record in conflict', () => {
 
 describe('a record whose server is slow', () => {
   test.each<[command: string, namespace: string]>([
-    ['find', 'applications'],
-    ['find', 'experiences'],
+    ['aggregate', 'applications'],
     ['insert', 'events'],
     ['update', 'experiences'],
     ['update', 'rollups'],

@@ -1,6 +1,7 @@
 import type { ExperienceType } from '../domain/experience-type.js';
 import { CatalogueIndex } from '../pricing/catalogue-index.js';
 import { PriceBook } from '../pricing/price-book.js';
+import type { ApplicationDocument } from './documents.js';
 import { fromPriceDocument } from './price-document.js';
 import type { Store } from './store.js';
 import { inTransaction, type Transaction, timeLeftMs } from './transaction.js';
@@ -119,7 +120,10 @@ export async function readRevisions(
   options: Parameters<Store['applications']['find']>[1],
 ): Promise<ReadRevisions> {
   const keys = [CATALOGUE, ...applications];
-  const documents = await store.applications.find({ _id: { $in: keys } }, options).toArray();
+  return revisionsOf(await store.applications.find({ _id: { $in: keys } }, options).toArray());
+}
+
+export function revisionsOf(documents: readonly ApplicationDocument[]): ReadRevisions {
   const revisionOf = (id: string) => documents.find(({ _id }) => _id === id)?.r ?? 0;
   const catalogue = revisionOf(CATALOGUE);
   return {

@@ -8,7 +8,7 @@ import type { Plan } from './planned-batch.js';
 import { toReservationDocument, toStateField } from './reservation-document.js';
 import { type Store, toBinary } from './store.js';
 import type { Transaction } from './transaction.js';
-import { insertAll, updateAll } from './write-commands.js';
+import { insertAll, updateAll, writeAll } from './write-commands.js';
 
 /** Writes what was planned, in the transaction that it was planned in. One command after the other. */
 export async function applyPlan(
@@ -58,7 +58,6 @@ async function writeReservations(
   const documents = made.map(({ application, after, contentHash }) =>
     toReservationDocument(application, after, contentHash),
   );
-  await insertAll(store, collectionName, documents, transaction);
   const moved = reservations.flatMap(({ application, before, after }) =>
     before === undefined
       ? []
@@ -69,7 +68,8 @@ async function writeReservations(
           },
         ],
   );
-  await updateAll(store, collectionName, moved, transaction);
+  const found = await writeAll(store, collectionName, { created: documents, updates: moved }, transaction);
+  if (found !== reservations.length) throw new Error('every reservation that a batch closes is there');
   for (const _id of new Set(made.map(({ application }) => application))) {
     if (reserving.has(_id)) continue;
     const noted = { $set: { hr: true as const }, $setOnInsert: { r: 0 } };

@@ -10,7 +10,7 @@ import type { Plan } from './planned-batch.js';
 import { RollupDeltas } from './rollup-deltas.js';
 import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
-import { insertAll, updateAll } from './write-commands.js';
+import { updateAll, writeAll } from './write-commands.js';
 
 /**
  * Everything that a batch moves in the books beside the events themselves: totals of experiences, rollups, histograms, sums
@@ -67,22 +67,11 @@ export class BookDeltas {
     await updateAll(store, store.limitSums.collectionName, this.limits.updates(lane), transaction);
   }
 
-  /**
-   * New ones and those that are there in one command, where there are both: a new one is put where the snapshot has none,
-   * so what another transaction put there meanwhile is a conflict.
-   */
   async #applyExperiences(store: Store, transaction: Transaction): Promise<void> {
-    const { collectionName } = store.experiences;
     const created = this.experiences.newDocuments();
     const updates = this.experiences.updates();
-    if (updates.length === 0) return insertAll(store, collectionName, created, transaction);
-    const puts = created.map((document) => ({
-      filter: { _id: document._id },
-      update: document,
-      upsert: true,
-    }));
-    const found = await updateAll(store, collectionName, [...updates, ...puts], transaction);
-    if (found !== updates.length + puts.length)
+    const found = await writeAll(store, store.experiences.collectionName, { created, updates }, transaction);
+    if (found !== updates.length + created.length)
       throw new Error('every experience that a batch adds to is there, or is made by it');
   }
 

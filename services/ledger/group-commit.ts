@@ -4,18 +4,20 @@ import type { Entry } from './entry.js';
 import { entryBytes } from './entry-bytes.js';
 import { Lane } from './lane.js';
 import type { LaneLeases } from './lane-leases.js';
+import { LanePlaces } from './lane-places.js';
 import type { LimitTypes } from './limit-types.js';
 import { WriteCall, type WriteOutcome } from './write-call.js';
 import type { Writer } from './writer.js';
 
 /**
  * Gathers the entries of all calls of this process and commits them together, lane by lane. Entries that name an
- * experience go to the lane of that experience, so that commits of one process seldom fight over it. They still may: a
- * release goes by its event's id, for its experience is not known yet, and calls that name a limit which may block go to the
- * first lane. Then one of the two transactions is run again.
+ * experience go to one lane while any of them is under way, so that commits of one process seldom fight over it. They still
+ * may: a release goes by its event's id, for its experience is not known yet, and calls that name a limit which may block go
+ * to the first lane. Then one of the two transactions is run again.
  */
 export class GroupCommit {
   readonly #lanes: readonly Lane[];
+  readonly #places: LanePlaces;
   readonly #waitingMax: number;
   readonly #limitTypes: LimitTypes;
   #bytes = 0;
@@ -28,6 +30,7 @@ export class GroupCommit {
       { length: leases.count },
       (_, index) => new Lane((take, deadline) => writer.writeTaken(take, deadline, leases.number(index))),
     );
+    this.#places = new LanePlaces(this.#lanes);
   }
 
   /**
@@ -40,13 +43,17 @@ export class GroupCommit {
     this.checkRoom(entries.length, total);
     this.#bytes += total;
     const call = new WriteCall(entries.length, deadline);
-    for (const [index, entry] of entries.entries())
-      this.#laneOf(entry).add({ call, index, entry, bytes: bytes[index] ?? 0 });
+    const keys = entries.map(laneKey);
+    for (const [index, entry] of entries.entries()) {
+      const place = this.#places.enter(keys[index] ?? '', entries.length);
+      this.#lane(this.#mayBlock(entry) ? 0 : place).add({ call, index, entry, bytes: bytes[index] ?? 0 });
+    }
     for (const lane of this.#lanes) lane.start();
     try {
       return await call.done;
     } finally {
       this.#bytes -= total;
+      for (const key of keys) this.#places.leave(key);
     }
   }
 
@@ -76,8 +83,7 @@ export class GroupCommit {
     return waiting + entries <= this.#waitingMax && this.#bytes + bytes <= WAITING_BYTES_MAX;
   }
 
-  #laneOf(entry: Entry): Lane {
-    const index = this.#mayBlock(entry) ? 0 : hash(laneKey(entry)) % this.#lanes.length;
+  #lane(index: number): Lane {
     const lane = this.#lanes[index];
     if (lane === undefined) throw new Error('there is at least one lane');
     return lane;
@@ -115,15 +121,6 @@ function laneKey(entry: Entry): string {
     default:
       return entry satisfies never;
   }
-}
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let sum = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) {
-    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
-  }
-  return sum >>> 0;
 }
 
 const RETRY_AFTER_MS = 500;

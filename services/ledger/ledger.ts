@@ -13,7 +13,7 @@ import { LaneLeases } from './lane-leases.js';
 import { Limits } from './limits.js';
 import { migrate } from './migrate.js';
 import { Prices } from './prices.js';
-import { connect, proveServer } from './probe.js';
+import { connect, proveServer, type ServerFacts } from './probe.js';
 import { Repricings } from './repricings.js';
 import { Reservations } from './reservations.js';
 import { RunOutputs } from './run-outputs.js';
@@ -50,7 +50,13 @@ export class Ledger {
   readonly #leases: LaneLeases;
   readonly #commits: GroupCommit;
 
-  private constructor(store: Store, pageTokenKey: Uint8Array, leases: LaneLeases, options: LedgerOptions) {
+  private constructor(
+    store: Store,
+    server: ServerFacts,
+    pageTokenKey: Uint8Array,
+    leases: LaneLeases,
+    options: LedgerOptions,
+  ) {
     this.#store = store;
     this.#states = new ApplicationStates(store);
     this.#leases = leases;
@@ -63,7 +69,7 @@ export class Ledger {
     this.costs = new Costs(store);
     this.limits = new Limits(store);
     this.books = new Books(store);
-    this.writer = new Writer(store, this.#states);
+    this.writer = new Writer(store, this.#states, server);
     this.documents = new StoredDocuments(store);
     this.answers = new Answers(store);
     this.turns = new Turns(store);
@@ -81,12 +87,12 @@ export class Ledger {
     const store = new Store(options.uri, options.databaseName);
     try {
       await connect(store);
-      await proveServer(store);
+      const server = await proveServer(store);
       await migrate(store, options.catalogue, options.applications);
       const key = await store.schema.findOne({ _id: 'page-token-key' });
       if (key?.k === undefined) throw new Error('the database holds no key for page tokens');
       const leases = await LaneLeases.take(store, LANES);
-      const ledger = new Ledger(store, key.k.buffer, leases, options);
+      const ledger = new Ledger(store, server, key.k.buffer, leases, options);
       for (const application of options.applications) {
         await ledger.#states.fresh(application, Date.now() + READ_TIME_MAX_MS);
       }

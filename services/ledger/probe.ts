@@ -43,14 +43,21 @@ function unreachable(hosts: string, error: MongoServerSelectionError): string {
  * Proves, at every start, that the server has real transactions and exact decimals. What a server says of itself is not
  * trusted: there are servers that accept a transaction and ignore it.
  */
-export async function proveServer(store: Store): Promise<void> {
+export async function proveServer(store: Store): Promise<ServerFacts> {
   const hello = await store.db.admin().command({ hello: 1 });
   if (Number(hello.maxWireVersion) < WIRE_VERSION_MIN) {
     throw new UnfitServer('MongoDB is too old: version 5.0 or later is needed.');
   }
-  if (hello.setName === undefined && hello.msg !== 'isdbgrid') throw new UnfitServer(STANDALONE);
+  const isSharded = hello.msg === 'isdbgrid';
+  if (hello.setName === undefined && !isSharded) throw new UnfitServer(STANDALONE);
   await proveTransactions(store);
   await proveDecimals(store);
+  return { isSharded };
+}
+
+export interface ServerFacts {
+  /** A cluster, behind a router. */
+  readonly isSharded: boolean;
 }
 
 async function proveTransactions(store: Store): Promise<void> {

@@ -11,16 +11,41 @@ export async function insertAll(
   collection: string,
   documents: readonly Document[],
   transaction: Transaction,
-): Promise<void> {
-  if (documents.length === 0) return;
-  await run(store, { insert: collection, documents }, transaction);
+): Promise<number> {
+  if (documents.length === 0) return 0;
+  return run(store, { insert: collection, documents }, transaction);
+}
+
+/**
+ * New documents and changes of those that are there in one command, where there are both: a new one is put where the
+ * snapshot has none, so what another transaction put there meanwhile is a conflict. Answers how many were found or made.
+ */
+export async function writeAll(
+  store: Store,
+  collection: string,
+  { created, updates }: { readonly created: readonly Document[]; readonly updates: readonly Update[] },
+  transaction: Transaction,
+): Promise<number> {
+  if (updates.length === 0) return insertAll(store, collection, created, transaction);
+  const puts = created.map((document) => ({
+    filter: { _id: document._id },
+    update: document,
+    upsert: true,
+  }));
+  return updateAll(store, collection, [...updates, ...puts], transaction);
+}
+
+interface Update {
+  readonly filter: Document;
+  readonly update: Document;
+  readonly upsert?: boolean;
 }
 
 /** Answers how many documents were found or made. */
 export async function updateAll(
   store: Store,
   collection: string,
-  updates: readonly { readonly filter: Document; readonly update: Document; readonly upsert?: boolean }[],
+  updates: readonly Update[],
   transaction: Transaction,
 ): Promise<number> {
   if (updates.length === 0) return 0;

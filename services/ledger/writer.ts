@@ -5,6 +5,7 @@ import type { Entry, Outcome } from './entry.js';
 import { LimitTypes } from './limit-types.js';
 import { planBatch } from './plan.js';
 import type { Plan } from './planned-batch.js';
+import type { ServerFacts } from './probe.js';
 import { applicationsOf, type FactsAtRevisions, readFacts } from './read-facts.js';
 import type { Store } from './store.js';
 import { inTransaction, RunAgain, type Transaction } from './transaction.js';
@@ -16,13 +17,16 @@ import { inTransaction, RunAgain, type Transaction } from './transaction.js';
 export class Writer {
   readonly #store: Store;
   readonly #states: ApplicationStates;
+  /** What one aggregation reads of several collections, a sharded cluster refuses inside a transaction before 8.0. */
+  readonly #readsTogether: boolean;
   readonly #repeats = new Repeats();
   /** Of the limits that commits have met. */
   readonly limitTypes = new LimitTypes();
 
-  constructor(store: Store, states: ApplicationStates) {
+  constructor(store: Store, states: ApplicationStates, { isSharded }: ServerFacts) {
     this.#store = store;
     this.#states = states;
+    this.#readsTogether = !isSharded;
   }
 
   /**
@@ -45,7 +49,8 @@ export class Writer {
       const entries = take();
       attempts += 1;
       const lookUp = attempts > 1 || this.#repeats.areLikely(lane) || entries.some(isOfReservation);
-      const found = await readFacts(this.#store, entries, { lookUp }, transaction);
+      const together = this.#readsTogether && entries.length <= TOGETHER_MAX;
+      const found = await readFacts(this.#store, entries, { lookUp, together }, transaction);
       await this.#checkStates(entries, states, found, transaction, deadline);
       const { events, experiences, useful, reservations, limits } = found.facts;
       this.limitTypes.note(limits);
@@ -127,5 +132,7 @@ class Repeats {
   }
 }
 
+/** Of more entries the commands do not matter. */
+const TOGETHER_MAX = 64;
 /** For so many commits after one with a repeat, or with a refusal that had to be looked at twice, the next look first. */
 const EXPECTED_COMMITS = 20;
