@@ -190,14 +190,17 @@ describe('a service process', () => {
     const client = new ExperiencesClient({ address: process.address, timeoutMs: 20_000 });
     const callers = new Callers();
     const experiences = Array.from({ length: 20 }, () => newUuid());
+    // What comes while a commit is under way goes into the next one, so there is a next one.
+    await mongod.fail({ failCommands: ['commitTransaction'], blockConnection: true, blockTimeMS: 400 });
     const inFlight = Array.from({ length: 200 }, (_, index) =>
       callers.record(client, { ...call, experienceId: experiences[index % 20] ?? '' }),
     );
     // All two hundred left together; once the service answers the first ones it holds the others.
-    await waitUntil('the first calls are answered', () => (callers.told.size > 10 ? true : undefined));
-    expect(callers.told.size).toBeLessThan(150);
+    await waitUntil('the first calls are answered', () => (callers.told.size > 0 ? true : undefined));
+    expect(callers.told.size).toBeLessThan(200);
     process.kill('SIGTERM');
     await Promise.all(inFlight);
+    await mongod.failNothing();
     expect(callers.failures).toEqual([]);
     expect(callers.told.size).toBe(200);
     expect(await process.exited).toEqual({ code: 0, signal: undefined });

@@ -5,18 +5,12 @@ import type { EventDocument, EventKey, ExperienceKey } from './documents.js';
 import type { Entry } from './entry.js';
 import { toEventKey } from './event-document.js';
 import { factKey } from './fact-key.js';
-import { operationFactKey, type StoredReservation } from './facts.js';
+import { operationId, type StoredReservation } from './facts.js';
 import { type OperationOf, operationHash } from './operation-hash.js';
 import type { Wanted } from './read-together.js';
 import { toBinary } from './store.js';
 
-/** What is known already: it may lead to more. */
-export interface KnownFacts {
-  reservationOf(entry: Entry): StoredReservation['reservation'] | undefined;
-  eventOf(entry: Entry): UsageEvent | undefined;
-}
-
-/** What entries make one want to know of the store. Nothing is asked for twice. */
+/** What entries make one want to know of the store. Each question is told once: the next time only what is new. */
 export class FactQuestions {
   readonly #entries: readonly Entry[];
   readonly #lookUp: boolean;
@@ -28,16 +22,16 @@ export class FactQuestions {
     this.#lookUp = lookUp;
   }
 
-  all(known: KnownFacts): Wanted {
+  next(known: KnownFacts): Wanted {
     return {
-      reservations: this.reservations(),
-      events: this.events(known),
-      experiences: this.experiences(known),
+      reservations: this.nextReservations(),
+      events: this.nextEvents(known),
+      experiences: this.nextExperiences(known),
     };
   }
 
   /** A record has a reservation only in an application that has ever reserved; absent: any may have. */
-  reservations(reserving?: ReadonlySet<string>): readonly EventKey[] {
+  nextReservations(reserving?: ReadonlySet<string>): readonly EventKey[] {
     return this.#entries.flatMap((entry) => {
       const id = eventIdOf(entry);
       if (id === undefined || entry.kind === 'repricing') return [];
@@ -47,7 +41,7 @@ export class FactQuestions {
   }
 
   /** The events to look up, and the useful ones of operations; undefined: none. */
-  events(known: KnownFacts): Filter<EventDocument> | undefined {
+  nextEvents(known: KnownFacts): Filter<EventDocument> | undefined {
     const keys = this.#entries.flatMap((entry) => {
       const id = eventIdOf(entry);
       if (id === undefined) return [];
@@ -61,7 +55,7 @@ export class FactQuestions {
     return filters.length > 1 ? { $or: filters } : filters[0];
   }
 
-  experiences(known: KnownFacts): readonly ExperienceKey[] {
+  nextExperiences(known: KnownFacts): readonly ExperienceKey[] {
     return this.#entries.flatMap((entry) => {
       const ids = [
         attributedTo(entry),
@@ -81,7 +75,7 @@ export class FactQuestions {
     const hashes = new Map<string, Binary[]>();
     for (const entry of this.#entries) {
       for (const operation of operationsOf(entry, known)) {
-        if (!this.#isNew('operation', entry.application, operationFactKey('', operation))) continue;
+        if (!this.#isNew('operation', entry.application, operationId(operation))) continue;
         const ofApplication = hashes.get(entry.application) ?? [];
         hashes.set(entry.application, ofApplication);
         ofApplication.push(operationHash(operation));
@@ -96,6 +90,12 @@ export class FactQuestions {
     this.#asked.add(key);
     return true;
   }
+}
+
+/** What is known already: it may lead to more. */
+export interface KnownFacts {
+  reservationOf(entry: Entry): StoredReservation['reservation'] | undefined;
+  eventOf(entry: Entry): UsageEvent | undefined;
 }
 
 /** Of the event that an entry is about. */

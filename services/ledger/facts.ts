@@ -35,6 +35,11 @@ export interface KnownLimit {
   readonly sum: LimitSum;
 }
 
-export function operationFactKey(application: string, { experienceId, operationKey }: OperationOf): string {
-  return factKey(application, `${experienceId ?? ''}\n${operationKey ?? ''}`);
+export function operationFactKey(application: string, operation: OperationOf): string {
+  return factKey(application, operationId(operation));
+}
+
+/** Within an application. */
+export function operationId({ experienceId, operationKey }: OperationOf): string {
+  return `${experienceId ?? ''}\n${operationKey ?? ''}`;
 }

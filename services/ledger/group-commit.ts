@@ -42,18 +42,19 @@ export class GroupCommit {
     const total = bytes.reduce((sum, size) => sum + size, 0);
     this.checkRoom(entries.length, total);
     this.#bytes += total;
-    const call = new WriteCall(entries.length, deadline);
     const keys = entries.map(laneKey);
+    const call = new WriteCall(entries.length, deadline, (index) => this.#places.leave(keys[index] ?? ''));
+    const together = this.#places.together(entries.length);
     for (const [index, entry] of entries.entries()) {
-      const place = this.#places.enter(keys[index] ?? '', entries.length);
-      this.#lane(this.#mayBlock(entry) ? 0 : place).add({ call, index, entry, bytes: bytes[index] ?? 0 });
+      const mayBlock = this.#mayBlock(entry);
+      const place = this.#places.enter(keys[index] ?? '', mayBlock ? 0 : together);
+      this.#lane(mayBlock ? 0 : place).add({ call, index, entry, bytes: bytes[index] ?? 0 });
     }
     for (const lane of this.#lanes) lane.start();
     try {
       return await call.done;
     } finally {
       this.#bytes -= total;
-      for (const key of keys) this.#places.leave(key);
     }
   }
 

@@ -49,7 +49,7 @@ export async function readFacts(
   const applications = applicationsOf(entries);
   let revisions: ReadRevisions;
   if (options.together) {
-    const read = await readTogether(store, applications, questions.all(found), transaction);
+    const read = await readTogether(store, applications, questions.next(found), transaction);
     revisions = revisionsOf(read.applications);
     found.addReservations(read.reservations);
     found.addEvents(read.events);
@@ -68,14 +68,14 @@ async function readRest(
   found: FoundDocuments,
   transaction: Transaction,
 ): Promise<void> {
-  const reserved = questions.reservations(reserving);
+  const reserved = questions.nextReservations(reserving);
   if (reserved.length > 0) {
     const filter = { _id: { $in: [...reserved] } };
     found.addReservations(await store.reservations.find(filter, transaction).toArray());
   }
-  const events = questions.events(found);
+  const events = questions.nextEvents(found);
   if (events !== undefined) found.addEvents(await store.events.find(events, transaction).toArray());
-  const keys = questions.experiences(found);
+  const keys = questions.nextExperiences(found);
   if (keys.length === 0) return;
   const filter = { _id: { $in: [...keys] } };
   found.addExperiences(await store.experiences.find<ExperienceDocument>(filter, transaction).toArray());

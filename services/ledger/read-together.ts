@@ -11,22 +11,8 @@ import type {
 import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
 
-/** What a commit wants to know. */
-export interface Wanted {
-  readonly reservations: readonly EventKey[];
-  readonly events: Filter<EventDocument> | undefined;
-  readonly experiences: readonly ExperienceKey[];
-}
-
-export interface ReadTogether {
-  readonly applications: readonly ApplicationDocument[];
-  readonly reservations: readonly ReservationDocument[];
-  readonly events: readonly EventDocument[];
-  readonly experiences: readonly ExperienceDocument[];
-}
-
 /**
- * Reads it, and the documents of the applications, in one command: of a small commit the commands are the dearest part. All
+ * Reads what a commit wants to know, and the documents of its applications, in one command: of a small commit the commands are the dearest part. All
  * else hangs on the catalogue's document, which is there from the first start on. What is more than one document of the
  * server can hold (16 MB) fails; a lane then halves the commit.
  */
@@ -48,6 +34,20 @@ export async function readTogether(
   const [row] = await store.applications.aggregate<Partial<ReadTogether>>(pipeline, transaction).toArray();
   if (row === undefined) throw new Error('the catalogue has a document');
   return { applications: [], reservations: [], events: [], experiences: [], ...row };
+}
+
+/** What a commit wants to know. */
+export interface Wanted {
+  readonly reservations: readonly EventKey[];
+  readonly events: Filter<EventDocument> | undefined;
+  readonly experiences: readonly ExperienceKey[];
+}
+
+export interface ReadTogether {
+  readonly applications: readonly ApplicationDocument[];
+  readonly reservations: readonly ReservationDocument[];
+  readonly events: readonly EventDocument[];
+  readonly experiences: readonly ExperienceDocument[];
 }
 
 function lookUp(as: keyof Wanted, from: string, filter: Document): Document {

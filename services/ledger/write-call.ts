@@ -6,12 +6,16 @@ export class WriteCall {
   readonly deadline: number;
   readonly done: Promise<readonly WriteOutcome[]>;
   readonly #outcomes: (WriteOutcome | undefined)[];
+  readonly #settled: (index: number) => void;
   readonly #timer: NodeJS.Timeout;
   #open: number;
+  #isOver = false;
   #resolve: (outcomes: readonly WriteOutcome[]) => void = () => undefined;
 
-  constructor(size: number, deadline: number) {
+  /** `settled` hears of each entry that is under way no more, also after the call's time. */
+  constructor(size: number, deadline: number, settled: (index: number) => void) {
     this.deadline = deadline;
+    this.#settled = settled;
     this.#outcomes = new Array(size).fill(undefined);
     this.#open = size;
     this.done = new Promise((resolve) => {
@@ -23,17 +27,17 @@ export class WriteCall {
 
   /** Each entry once. What is settled after the call's time stays unheard: its caller sends it again and finds it. */
   settle(index: number, outcome: WriteOutcome): void {
-    if (this.#open === 0) return;
     if (this.#outcomes[index] !== undefined) throw new Error('an entry is settled once');
     this.#outcomes[index] = outcome;
     this.#open -= 1;
-    if (this.#open === 0) this.#end();
+    this.#settled(index);
+    if (this.#open === 0 && !this.#isOver) this.#end();
   }
 
   /** A command that hangs does not keep the caller longer than its time. */
   #end(): void {
     clearTimeout(this.#timer);
-    this.#open = 0;
+    this.#isOver = true;
     this.#resolve(this.#outcomes.map((outcome) => outcome ?? { kind: 'refused', fault: deadlineExceeded() }));
   }
 }

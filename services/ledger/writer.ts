@@ -17,7 +17,7 @@ import { inTransaction, RunAgain, type Transaction } from './transaction.js';
 export class Writer {
   readonly #store: Store;
   readonly #states: ApplicationStates;
-  /** What one aggregation reads of several collections, a sharded cluster refuses inside a transaction before 8.0. */
+  /** A cluster refuses, inside a transaction, an aggregation that reads sharded collections beside its own. */
   readonly #readsTogether: boolean;
   readonly #repeats = new Repeats();
   /** Of the limits that commits have met. */
@@ -49,7 +49,7 @@ export class Writer {
       const entries = take();
       attempts += 1;
       const lookUp = attempts > 1 || this.#repeats.areLikely(lane) || entries.some(isOfReservation);
-      const together = this.#readsTogether && entries.length <= TOGETHER_MAX;
+      const together = this.#readsTogether && entries.length <= TOGETHER_ENTRIES_MAX;
       const found = await readFacts(this.#store, entries, { lookUp, together }, transaction);
       await this.#checkStates(entries, states, found, transaction, deadline);
       const { events, experiences, useful, reservations, limits } = found.facts;
@@ -132,7 +132,7 @@ class Repeats {
   }
 }
 
-/** Of more entries the commands do not matter. */
-const TOGETHER_MAX = 64;
+/** Of more entries the commands matter little, and what is read may be large. */
+const TOGETHER_ENTRIES_MAX = 64;
 /** For so many commits after one with a repeat, or with a refusal that had to be looked at twice, the next look first. */
 const EXPECTED_COMMITS = 20;
