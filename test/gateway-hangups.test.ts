@@ -48,7 +48,7 @@ const TOKEN_DELAY_MS = 4;
 /** An answer has 65. */
 const LEAVES_AFTER_MAX = 40;
 /** Tokens that a provider has sent and the gateway, which had just hung up, has not read; and the cut of the last word. */
-const ON_THEIR_WAY_MAX = 3;
+const ON_THEIR_WAY_MAX = 8;
 const PROMPT_TOKENS = 78;
 const CARGO =
   'The river carries water and sand and stones and leaves and boats and fish and light and cold and noise and mud and wood and ice and salt and seeds and letters and songs and stories and names and years from the hills in the north through the old towns and the wide fields and the quiet woods to the harbour and the sea.';
