@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -436,6 +439,24 @@ describe('a folder', () => {
       times(8, () => open({ folder, deliver: async () => undefined })),
     );
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  test('of a process that has ended, and that nobody has waited for, is taken over at once', async () => {
+    const folder = newFolder();
+    // The shell becomes a process that waits for no child.
+    const parent = spawn('sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 20'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    onTestFinished(() => void parent.kill('SIGKILL'));
+    const [line] = await once(parent.stdout, 'data');
+    const pid = Number(String(line));
+    const fields = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    const machine = `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
+    mkdirSync(folder);
+    writeFileSync(join(folder, '7.lock'), JSON.stringify({ pid, startTicks: fields()[19], machine }));
+    await expect(open({ folder, deliver: async () => undefined })).rejects.toThrow('is held by the process');
+    await waitUntil('it has ended', () => (fields()[0] === 'Z' ? true : undefined));
+    await open({ folder, deliver: async () => undefined });
   });
 
   test('of a process that cannot be looked at is taken over when it gives no sign', async () => {

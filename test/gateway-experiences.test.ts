@@ -259,6 +259,7 @@ describe.each(ERAS)('experiences of the era of $era', (era) => {
     }
     const deleted = await http.call('DELETE', `${instances}/${id}`);
     expect([deleted.status, idOf(deleted)]).toEqual([200, id]);
+    expect(await http.call('DELETE', `${instances}/${id}`)).toMatchObject({ status: 404 });
     const gone = await http.call('GET', `${instances}/${id}`);
     expect([gone.status, gone.body]).toEqual([404, refusal(404, instanceNotFound)]);
   });

@@ -571,12 +571,16 @@ describe('a limit', () => {
     expect(before.limit.period.overrunCost).not.toBe('0');
     expect(first.warnings).toEqual([expect.stringContaining("'datazone'")]);
 
+    // This client shows the member `error` alone, which only it gets.
     await expect(world.openai.chat.completions.create(QUESTION, { headers })).rejects.toMatchObject({
       status: 400,
+      code: 'limit_reached',
+      message: expect.stringContaining(limit.limitId),
+      error: { xproxy_result: { blocked_limit_ids: [limit.limitId] } },
     });
     const blocked = await world.post('openai/v1/chat/completions', QUESTION, headers);
     expect(world.provider.calls).toHaveLength(1);
-    // Clients show the body only if it has no member `error`.
+    // Other clients show the body only if it has no member `error`.
     expect([blocked.status, await blocked.json()]).toEqual([
       400,
       {

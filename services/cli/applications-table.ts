@@ -31,7 +31,8 @@ export function applicationFacts(application: Application): string {
 }
 
 export function keysTable(keys: readonly ApiKey[]): string {
-  if (keys.length === 0) return 'There is no key yet: `experiences keys create` makes one.';
+  if (keys.length === 0)
+    return 'There is no key yet: `experiences keys create --scopes admin` makes the first one.';
   return tableText(
     [
       { head: 'KEY' },

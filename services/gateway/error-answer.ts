@@ -28,6 +28,16 @@ export function errorBody(fault: HttpFault): object {
   };
 }
 
+/**
+ * OpenAI's client for JavaScript shows of a body its `error` alone, and without one says that there is no body; in that member
+ * it has all that is documented. That for Python shows either, and there is none in the documents, so others get none.
+ */
+function shownBody(fault: HttpFault, request: FastifyRequest): object {
+  const body = errorBody(fault);
+  if (!OPENAI_FOR_JAVASCRIPT.test(request.headers['user-agent'] ?? '')) return body;
+  return { ...body, error: { ...body, code: fault.code, type: 'xproxy_error' } };
+}
+
 /** Whatever a route has thrown, as what is answered. A bug of ours is told by an incident id, which the log explains. */
 export function faultOf(error: unknown, request: FastifyRequest, logger: Logger): HttpFault {
   if (error instanceof HttpFault) return error;
@@ -61,7 +71,7 @@ export function sendFault(reply: FastifyReply, fault: HttpFault): FastifyReply {
     reply.header('x-should-retry', 'false');
   // RFC 9110, section 15.5.2: it names how to authenticate.
   if (fault.statusCode === 401) reply.header('www-authenticate', 'Bearer');
-  return reply.code(fault.statusCode).send(errorBody(fault));
+  return reply.code(fault.statusCode).send(shownBody(fault, reply.request));
 }
 
 /** What was shed after an unanswered try as well. */
@@ -81,6 +91,8 @@ function faultOfFramework(error: unknown): HttpFault | undefined {
   return new HttpFault(statusCode, 'request_processing_error', message, { cause: error });
 }
 
+/** `OpenAI/JS 6.49.0`, or `AzureOpenAI/JS 6.49.0`. */
+const OPENAI_FOR_JAVASCRIPT = /\bOpenAI\/JS |\bAzureOpenAI\/JS /;
 const MESSAGE_OF_STATUS: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   414: 'A part of the path is too long.',

@@ -11,7 +11,7 @@ import { IN_FLIGHT_TIME_MAX_MS, startGateway } from './gateway.js';
 const HOST_AND_PORT = z.string().regex(/:\d+$/, 'must be host:port');
 const BASE_URI = z.url({ protocol: /^https?$/ }).transform((uri) => uri.replace(/\/+$/, ''));
 
-const PROVIDER_TIME_MS = z.coerce.number().int().min(1_000).max(900_000);
+const PROVIDER_TIME_MS = z.coerce.number('must be a number').int().min(1_000).max(900_000);
 
 const configuration = configurationOrExit(
   {
@@ -29,7 +29,12 @@ const configuration = configurationOrExit(
     GATEWAY_PRIVATE_PROVIDER_HOSTS: FLAG.default(false),
     GATEWAY_PROVIDER_ANSWER_MS: PROVIDER_TIME_MS.default(600_000),
     GATEWAY_PROVIDER_SILENCE_MS: PROVIDER_TIME_MS.default(300_000),
-    GATEWAY_STOP_MS: z.coerce.number().int().min(0).max(900_000).default(IN_FLIGHT_TIME_MAX_MS),
+    GATEWAY_STOP_MS: z.coerce
+      .number('must be a number')
+      .int()
+      .min(0)
+      .max(900_000)
+      .default(IN_FLIGHT_TIME_MAX_MS),
     LOG_LEVEL,
   },
   process.env,

@@ -39,7 +39,7 @@ export class ExperienceTypes {
         const why =
           type.deleteTime === undefined
             ? 'with other content'
-            : 'and is deleted; undelete it to use it again';
+            : 'and is deleted; UndeleteExperienceType, or `experiences types undelete`, brings it back';
         throw new Fault('EXPERIENCE_TYPE_ALREADY_EXISTS', `The experience type '${name}' exists ${why}.`, {
           metadata: { experience_type: name },
         });

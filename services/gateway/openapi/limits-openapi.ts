@@ -102,7 +102,18 @@ export const limitsOpenApi: OpenApiPart = {
     },
     '/limits/{limit_id}/reset': {
       post: operation('reset', 'Begins a new period with nothing spent', {
-        requestBody: jsonBody(object({ resetDate: { type: ['string', 'null'] } }, []), false),
+        requestBody: jsonBody(
+          object(
+            {
+              resetDate: {
+                type: ['string', 'null'],
+                description: 'Taken and not followed: a reset is at once, and the answer tells when that was',
+              },
+            },
+            [],
+          ),
+          false,
+        ),
         responses: {
           200: answer(
             'The period that has ended',

@@ -17,16 +17,30 @@ const HEADERS: readonly (readonly [name: string, description: string])[] = [
     'xProxy-Experience-Name',
     'The type of the experience; without an id a new one is made; also as xProxy-UseCase-Name',
   ],
-  ['xProxy-UseCase-Version', 'The version of its type that a new experience gets'],
-  ['xProxy-Limit-IDs', 'Limits to charge, with commas between them; a blocking one may refuse the call'],
+  [
+    'xProxy-Experience-Version',
+    'The version of its type that a new experience gets; also as xProxy-UseCase-Version',
+  ],
+  ['xProxy-UseCase-Step', 'The step of the experience that the call is'],
+  [
+    'xProxy-Limit-IDs',
+    'Limits to charge, with commas between them; a blocking one may refuse the call; also as xProxy-Budget-IDs',
+  ],
   ['xProxy-Request-Tags', 'With commas between them'],
   ['xProxy-User-ID', 'Whom the call is made for'],
+  ['xProxy-Account-Name', 'Kept with the call, and answered'],
+  ['xProxy-Resource-Scope', 'Where the provider works; kept, and no price depends on it'],
+  ['xProxy-Request-Properties', 'Properties of the call: a JSON object of strings, plain or in Base64'],
+  [
+    'xProxy-Experience-Properties',
+    'Properties of the experience, likewise; also as xProxy-UseCase-Properties',
+  ],
   [
     'xProxy-Provider-BaseUri',
     'Another base than the provider’s own, on a host that the gateway allows; the price stays that of the provider',
   ],
   ['xProxy-PriceAs-Category', 'The category whose price counts'],
-  ['xProxy-PriceAs-Resource', 'The model whose price counts'],
+  ['xProxy-PriceAs-Resource', 'The model whose price counts; also as xProxy-RouteAs-Resource'],
 ];
 
 const PATHS: readonly (readonly [path: string, operationId: string, provider: string])[] = [

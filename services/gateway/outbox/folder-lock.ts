@@ -187,11 +187,12 @@ async function describeSelf(): Promise<Holder> {
   };
 }
 
-/** Process ids come again; together with the start they do not. */
+/** Process ids come again; together with the start they do not. One that has ended, and was not waited for, has none. */
 async function startTicksOf(pid: number): Promise<string> {
   const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The second field is a name in parentheses that may hold anything.
-  return line.slice(line.lastIndexOf(')') + 2).split(' ')[START_FIELD] ?? '';
+  const [state = '', ...others] = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  return ENDED_STATE.test(state) ? 'ended' : (others[START_FIELD] ?? '');
 }
 
 function jsonOf(text: string): unknown {
@@ -202,8 +203,10 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** The 22nd of proc(5), counted from 0 behind the second. */
-const START_FIELD = 19;
+/** A zombie, or dead, by proc(5). */
+const ENDED_STATE = /^[ZXx]$/;
+/** The 22nd of proc(5), counted from 0 behind the third. */
+const START_FIELD = 18;
 const NUMBERED = /^(\d+)\.(lock|free)$/;
 const DRAFT = /^[0-9a-f]{16}\.tmp$/;
 const NAME_BYTES = 8;

@@ -46,14 +46,30 @@ export interface CallAttribution {
 export function attributionOf(headers: IncomingHttpHeaders): CallAttribution {
   const read = (...names: readonly string[]): string | undefined => readHeader(headers, names);
   const experienceType = checked(
+    'xProxy-Experience-Name',
     read('xproxy-experience-name', 'xproxy-usecase-name'),
     typeNameRule,
     'experience_type_not_found',
   );
-  const userId = checked(read('xproxy-user-id'), userIdRule, 'invalid_user_id');
-  const step = checked(read('xproxy-usecase-step'), shortTextRule(STEP_LENGTH_MAX), INVALID);
-  const accountName = checked(read('xproxy-account-name'), shortTextRule(USER_ID_LENGTH_MAX), INVALID);
-  const resourceScope = checked(read('xproxy-resource-scope'), shortTextRule(SCOPE_LENGTH_MAX), INVALID);
+  const userId = checked('xProxy-User-ID', read('xproxy-user-id'), userIdRule, 'invalid_user_id');
+  const step = checked(
+    'xProxy-UseCase-Step',
+    read('xproxy-usecase-step'),
+    shortTextRule(STEP_LENGTH_MAX),
+    INVALID,
+  );
+  const accountName = checked(
+    'xProxy-Account-Name',
+    read('xproxy-account-name'),
+    shortTextRule(USER_ID_LENGTH_MAX),
+    INVALID,
+  );
+  const resourceScope = checked(
+    'xProxy-Resource-Scope',
+    read('xproxy-resource-scope'),
+    shortTextRule(SCOPE_LENGTH_MAX),
+    INVALID,
+  );
   const experienceVersion = versionOf(read('xproxy-experience-version', 'xproxy-usecase-version'));
   const experienceId = read('xproxy-experience-id', 'xproxy-usecase-id');
   return {
@@ -67,11 +83,14 @@ export function attributionOf(headers: IncomingHttpHeaders): CallAttribution {
     requestTags: tagsOf(read('xproxy-request-tags')),
     limitIds: limitIdsOf(read('xproxy-limit-ids', 'xproxy-budget-ids')),
     properties: {
-      ...propertiesOf(read('xproxy-request-properties')),
+      ...propertiesOf('xProxy-Request-Properties', read('xproxy-request-properties')),
       ...(accountName === undefined ? {} : { 'system.account_name': accountName }),
       ...(resourceScope === undefined ? {} : { 'system.resource_scope': resourceScope }),
     },
-    experienceProperties: propertiesOf(read('xproxy-experience-properties', 'xproxy-usecase-properties')),
+    experienceProperties: propertiesOf(
+      'xProxy-Experience-Properties',
+      read('xproxy-experience-properties', 'xproxy-usecase-properties'),
+    ),
     priceAs: priceAsOf(
       read('xproxy-priceas-category'),
       headers['xproxy-priceas-resource'] === undefined
@@ -102,9 +121,9 @@ function readHeader(headers: IncomingHttpHeaders, names: readonly string[]): str
   return found;
 }
 
-function checked(text: string | undefined, rule: TextRule, code: string): string | undefined {
+function checked(header: string, text: string | undefined, rule: TextRule, code: string): string | undefined {
   const fault = text === undefined ? undefined : rule(text);
-  if (fault !== undefined) throw new HttpFault(400, code, `What an xProxy header says ${fault}.`);
+  if (fault !== undefined) throw new HttpFault(400, code, `What ${header} says ${fault}.`);
   return text;
 }
 
@@ -119,7 +138,7 @@ function versionOf(text: string | undefined): number | undefined {
 
 function tagsOf(text: string | undefined): readonly string[] {
   const tags = listOf(text);
-  for (const tag of tags) checked(tag, tagRule, 'invalid_tags');
+  for (const tag of tags) checked('xProxy-Request-Tags', tag, tagRule, 'invalid_tags');
   if (tags.length > TAGS_MAX)
     throw new HttpFault(400, 'invalid_tags', `There may be ${TAGS_MAX} request tags.`);
   return tags;
@@ -128,7 +147,8 @@ function tagsOf(text: string | undefined): readonly string[] {
 function limitIdsOf(text: string | undefined): readonly string[] {
   const ids = listOf(text).map((item) => {
     const id = parseUuid(item);
-    if (id === undefined) throw new HttpFault(400, 'invalid_limit_ids', 'A limit id is none.');
+    if (id === undefined)
+      throw new HttpFault(400, 'invalid_limit_ids', 'xProxy-Limit-IDs holds what is no id.');
     return id;
   });
   if (new Set(ids).size < ids.length)
@@ -149,11 +169,17 @@ function listOf(text: string | undefined): readonly string[] {
 /** `system.x` is the built-in provider x; other categories stand as they are. */
 function priceAsOf(category: string | undefined, resource: string | undefined): CallAttribution['priceAs'] {
   const provider = checked(
+    'xProxy-PriceAs-Category',
     category?.replace(/^system\./, ''),
     shortTextRule(PROVIDER_LENGTH_MAX),
     'category_not_found',
   );
-  const model = checked(resource, shortTextRule(MODEL_LENGTH_MAX), 'category_resource_not_found');
+  const model = checked(
+    'xProxy-PriceAs-Resource',
+    resource,
+    shortTextRule(MODEL_LENGTH_MAX),
+    'category_resource_not_found',
+  );
   return { ...(provider ? { provider } : {}), ...(model === undefined ? {} : { model }) };
 }
 

@@ -7,11 +7,13 @@ import { HttpFault } from '../http-fault.js';
 
 /**
  * A header with properties: a JSON object of strings, plain as the clients send it or in Base64 as the documents say. A
- * property that is null is left out.
+ * property that is null is left out. The text is the caller's, and no fault shows it.
  */
-export function propertiesOf(text: string | undefined): Readonly<Record<string, string>> {
+export function propertiesOf(header: string, text: string | undefined): Readonly<Record<string, string>> {
   if (text === undefined) return {};
-  const value = parse(text.startsWith('{') ? text : Buffer.from(text, 'base64').toString('utf8'));
+  const invalid = (what: string): HttpFault => new HttpFault(400, 'invalid_json', `${header} ${what}.`);
+  const value = jsonOf(text.startsWith('{') ? text : Buffer.from(text, 'base64').toString('utf8'));
+  if (value === undefined) throw invalid('is no JSON');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('is no JSON object');
   const properties = Object.entries(value).filter(([, each]) => each !== null);
   if (properties.length > PROPERTIES_OF_CALLER_MAX)
@@ -24,17 +26,12 @@ export function propertiesOf(text: string | undefined): Readonly<Record<string, 
   return Object.fromEntries(properties);
 }
 
-function parse(text: string): unknown {
+function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw invalid('is no JSON');
+    return undefined;
   }
-}
-
-/** The text is the caller's and is not shown. */
-function invalid(what: string): HttpFault {
-  return new HttpFault(400, 'invalid_json', `An xProxy header with properties ${what}.`);
 }
 
 /** A few are kept for what the gateway itself says of a call. */

@@ -28,8 +28,11 @@ export function instanceHandlers(
       return toJson(await clientOf(request).experiences.get(idOf(request)), request);
     },
 
+    /** The service answers a repeated deletion as the first; here what is deleted is not there. */
     async remove(request) {
-      return toJson(await clientOf(request).experiences.delete(idOf(request)), request);
+      const { experiences } = clientOf(request);
+      await experiences.get(idOf(request));
+      return toJson(await experiences.delete(idOf(request)), request);
     },
 
     /** Those that are named are set, or taken away by null; the others stay. */
