@@ -271,6 +271,24 @@ describe('an API key', () => {
   });
 });
 
+describe('a bad field is named as the protocol names it', () => {
+  const ingested = { category: 'system.openai', resource: 'gpt-4o-mini', units: { text: { input: 1 } } };
+  const limit = { limit_name: 'Any', max: 1 };
+  test.each<[name: string, method: string, path: string, body: object | undefined]>([
+    ['cursor', 'GET', '/experiences/types?cursor=none', undefined],
+    ['event_timestamp', 'POST', '/ingest', { ...ingested, event_timestamp: '2999-01-01T00:00:00Z' }],
+    ['units', 'POST', '/ingest', { ...ingested, units: {} }],
+    ['max', 'POST', '/limits', { ...limit, max: 0 }],
+    ['limit_config.max', 'POST', TYPES, { ...TYPE, limit_config: { max: 0 } }],
+  ])('%s', async (name, method, path, body) => {
+    const { status, body: answered } = await http.call(method, path, { body });
+    expect([status, answered]).toEqual([
+      400,
+      expect.objectContaining({ message: expect.stringMatching(new RegExp(`^${name}: `)) }),
+    ]);
+  });
+});
+
 describe('the table of errors', () => {
   test('has a row for every reason of the contract', () => {
     const proto = readFileSync(join(PACKAGE_ROOT, 'proto/experiences/v1/error_reason.proto'), 'utf8');

@@ -77,11 +77,23 @@ export function httpFaultOf(
   const waitMs =
     error.retryAfterMs ?? (statusCode === 503 || statusCode === 429 ? RETRY_AFTER_MS : undefined);
   // Without a reason it is a text of gRPC itself, with addresses and such.
-  const message = error.reason === undefined ? MESSAGE_OF_STATUS[statusCode] : error.message;
+  const message = error.reason === undefined ? MESSAGE_OF_STATUS[statusCode] : messageOf(error);
   return new HttpFault(statusCode, code, message ?? 'The request could not be processed.', {
     ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     cause: error,
   });
+}
+
+/** Bad fields under the names that callers of this protocol know: `record.event_time` is `event_timestamp`. */
+function messageOf({ reason, message, violations }: ExperiencesError): string {
+  if (reason !== 'INVALID_FIELDS' || violations.length === 0) return message;
+  return violations.map(({ field, description }) => `${fieldName(field)}: ${description}`).join('; ');
+}
+
+function fieldName(field: string): string {
+  const [first = '', ...others] = field.split('.');
+  const path = others.length > 0 && UNSAID.has(first) ? others : [first, ...others];
+  return path.map((name) => NAME_OF_FIELD[name] ?? name).join('.');
 }
 
 function rowOf(error: ExperiencesError, rows: ErrorRows, fieldCodes: FieldCodes): ErrorRow {
@@ -116,6 +128,15 @@ const CODE_OF_FIELD: FieldCodes = {
   limit_ids: 'invalid_limit_ids',
   event_time: 'invalid_ingest_event_timestamp',
   max_cost: 'invalid_max_limit',
+};
+
+/** What holds the fields of a request, and has no name here. */
+const UNSAID: ReadonlySet<string> = new Set(['record', 'config']);
+const NAME_OF_FIELD: Readonly<Record<string, string>> = {
+  event_time: 'event_timestamp',
+  max_cost: 'max',
+  page_token: 'cursor',
+  page_size: 'limit',
 };
 
 /** Of what is not the service's own word: nothing listens there, a call took too long, a key is refused by a balancer. */

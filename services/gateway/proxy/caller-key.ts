@@ -9,5 +9,5 @@ export function keyOf(headers: IncomingHttpHeaders): string | undefined {
 
 export function requireRecording(scopes: readonly string[]): void {
   if (scopes.includes('RECORD') || scopes.includes('ADMIN')) return;
-  throw new HttpFault(403, 'request_processing_error', 'The API key may not record.');
+  throw new HttpFault(403, 'request_processing_error', 'The key lacks the scope RECORD.');
 }
