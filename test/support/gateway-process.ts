@@ -5,7 +5,7 @@ import { PACKAGE_ROOT } from '../../services/runtime/package-root.js';
 import { type NodeProcess, startNodeProcess } from '../../services/stack/node-process.js';
 import { waitUntil } from './wait-until.js';
 
-/** A gateway in a process of its own, from the sources, to be killed, stopped or measured. */
+/** A gateway in a process of its own, from the build, to be killed, stopped or measured. */
 export interface GatewayProcess extends NodeProcess {
   readonly url: string;
   /** After a collection of garbage, in bytes. */
@@ -29,9 +29,9 @@ export async function startGatewayProcess(options: {
   if (options.clockAheadMs !== undefined) await writeFile(clockFile, String(options.clockAheadMs));
   const child = await startNodeProcess({
     name: 'gateway',
-    script: join(PACKAGE_ROOT, 'services', 'gateway', 'main.ts'),
+    script: join(PACKAGE_ROOT, 'dist', 'services', 'gateway', 'main.js'),
     nodeArguments: [
-      ...['--expose-gc', '--import', 'tsx', '--import', LIVE_MEMORY],
+      ...['--expose-gc', '--import', LIVE_MEMORY],
       ...(options.clockAheadMs === undefined ? [] : ['--import', SHIFTED_CLOCK]),
     ],
     onLine: (line) => {
@@ -71,5 +71,5 @@ export async function startGatewayProcess(options: {
   };
 }
 
-const LIVE_MEMORY = join(PACKAGE_ROOT, 'test', 'support', 'live-memory.ts');
-const SHIFTED_CLOCK = join(PACKAGE_ROOT, 'test', 'support', 'shifted-clock.ts');
+const LIVE_MEMORY = join(PACKAGE_ROOT, 'test', 'support', 'live-memory.mjs');
+const SHIFTED_CLOCK = join(PACKAGE_ROOT, 'test', 'support', 'shifted-clock.mjs');

@@ -6,7 +6,7 @@ import { PACKAGE_ROOT } from '../../services/runtime/package-root.js';
 import { type NodeProcess, startNodeProcess } from '../../services/stack/node-process.js';
 import { waitUntil } from './wait-until.js';
 
-/** A service in a process of its own, from the sources, to be killed or asked to stop. */
+/** A service in a process of its own, from the build, to be killed or asked to stop. */
 export interface ServiceProcess extends NodeProcess {
   /** `host:port`. */
   readonly address: string;
@@ -23,17 +23,19 @@ export async function startServiceProcess(options: {
   readonly clockCanBeSet?: boolean;
   /** Beside that of the test. */
   readonly environment?: NodeJS.ProcessEnv;
-  /** The folder that holds `services`; absent: the package's own. */
+  /** The folder that holds `services`, as sources; absent: the package's own build. */
   readonly root?: string;
 }): Promise<ServiceProcess> {
   const clockFile = join(tmpdir(), `experiences-clock-${randomUUID()}`);
   let lastLine = '';
   const child = await startNodeProcess({
     name: 'service',
-    script: join(options.root ?? PACKAGE_ROOT, 'services', 'server', 'main.ts'),
+    script:
+      options.root === undefined
+        ? join(PACKAGE_ROOT, 'dist', 'services', 'server', 'main.js')
+        : join(options.root, 'services', 'server', 'main.ts'),
     nodeArguments: [
-      '--import',
-      'tsx',
+      ...(options.root === undefined ? [] : ['--import', 'tsx']),
       ...(options.clockCanBeSet === true ? ['--import', SHIFTED_CLOCK] : []),
     ],
     onLine: (line) => {
@@ -72,4 +74,4 @@ export async function startServiceProcess(options: {
   };
 }
 
-const SHIFTED_CLOCK = join(PACKAGE_ROOT, 'test', 'support', 'shifted-clock.ts');
+const SHIFTED_CLOCK = join(PACKAGE_ROOT, 'test', 'support', 'shifted-clock.mjs');

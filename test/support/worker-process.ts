@@ -5,15 +5,14 @@ import { type NodeProcess, startNodeProcess } from '../../services/stack/node-pr
 import type { TestProvider } from './provider.js';
 import type { TestService } from './service.js';
 
-/** A worker in a process of its own, from the sources, to be killed. */
+/** A worker in a process of its own, from the build, to be killed. */
 export async function startWorkerProcess(
   service: TestService,
   provider: Pick<TestProvider, 'apiUrl'>,
 ): Promise<NodeProcess> {
   return startNodeProcess({
     name: 'worker',
-    script: join(PACKAGE_ROOT, 'workflows', 'main.ts'),
-    nodeArguments: ['--import', 'tsx'],
+    script: join(PACKAGE_ROOT, 'dist', 'workflows', 'main.js'),
     cwd: PACKAGE_ROOT,
     environment: {
       ...process.env,

@@ -10,10 +10,10 @@ let aheadMs = 0;
 
 globalThis.Date = new Proxy(RealDate, {
   construct: (target, args, newTarget) =>
-    Reflect.construct(target, args.length === 0 ? [target.now() + aheadMs] : args, newTarget) as object,
+    Reflect.construct(target, args.length === 0 ? [target.now() + aheadMs] : args, newTarget),
   apply: (target) => new target(target.now() + aheadMs).toString(),
   get: (target, key, receiver) =>
-    key === 'now' ? () => realNow() + aheadMs : (Reflect.get(target, key, receiver) as unknown),
+    key === 'now' ? () => realNow() + aheadMs : Reflect.get(target, key, receiver),
 });
 
 process.on('SIGUSR2', () => {
