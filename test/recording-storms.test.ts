@@ -154,6 +154,8 @@ describe('a queue full of callers whose time is over', () => {
     // One is under way in each of the two lanes, and the rest wait.
     const early = await Promise.all(times(300, () => send(800)));
     expect(new Set(early)).toEqual(new Set(['DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED']));
+    // A full queue is looked through ten times a second at most.
+    await sleep(200);
     const late = times(200, () => send(20_000));
     // A call more is refused as soon as they have come in.
     await waitUntil('the queue is full again', async () =>
