@@ -92,7 +92,7 @@ function faultOfFramework(error: unknown): HttpFault | undefined {
 }
 
 /** `OpenAI/JS 6.49.0`, or `AzureOpenAI/JS 6.49.0`. */
-const OPENAI_FOR_JAVASCRIPT = /\bOpenAI\/JS |\bAzureOpenAI\/JS /;
+const OPENAI_FOR_JAVASCRIPT = /\b(?:Azure)?OpenAI\/JS /;
 const MESSAGE_OF_STATUS: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   414: 'A part of the path is too long.',

@@ -12,9 +12,9 @@ import type { Store } from './store.js';
 import type { Transaction } from './transaction.js';
 
 /**
- * Reads what a commit wants to know, and the documents of its applications, in one command: of a small commit the commands are the dearest part. All
- * else hangs on the catalogue's document, which is there from the first start on. What is more than one document of the
- * server can hold (16 MB) fails; a lane then halves the commit.
+ * Reads what a commit wants to know, and the documents of its applications, in one command: of a small commit the commands
+ * are the dearest part. All else hangs on the catalogue's document, which is there from the first start on. What is more than
+ * one document of the server can hold (16 MB) fails; a lane then halves the commit.
  */
 export async function readTogether(
   store: Store,
